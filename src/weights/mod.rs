@@ -1,1 +1,8 @@
-//! weights
+//! From files to named tensors: the manifest, shards that are verified before anything is read from them, the stored
+//! tensor forms, and [`Vars`], through which every block of the model is built.
+
+pub mod store;
+pub mod vars;
+
+pub use store::{Stored, TensorMap};
+pub use vars::{Conv, Init, Vars};
