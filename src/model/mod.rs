@@ -1,1 +1,5 @@
-//! model
+//! The blocks of FiFa-MLLM.
+
+pub mod lm;
+pub mod lm_cache;
+pub mod lm_parts;

@@ -1,0 +1,3 @@
+//! The command line's own parts: files, threads, conversion of upstream packages, training.
+
+pub mod convert;
