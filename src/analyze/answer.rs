@@ -11,8 +11,8 @@ use crate::fict;
 use crate::image::{BBox, Mask, Rle};
 use crate::model::states::Readout;
 use crate::model::tasks::Evidence;
-use crate::text::grammar::{Grounded, parse};
-use crate::text::template::Prompt;
+use crate::text::grammar::{Limits, Span as Piece, parse};
+use crate::text::template::{Layout, prompt};
 use crate::text::{Family, Task};
 use std::collections::BTreeMap;
 use web_time::Instant;
@@ -21,6 +21,9 @@ use web_time::Instant;
 pub const CONTRADICTION: &str = "text_contradicts_score";
 /// The answer was cut at its longest length.
 pub const CUT: &str = "answer_cut";
+
+/// Most masks of one answer.
+const MAX_PHRASES: usize = 4;
 
 /// What the task tokens say about a face, on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,8 +90,7 @@ impl Analyzer {
         let masks = self.masks(photo, (face, crop), evidence, &generated, listener).await?;
         *timings.entry(Stage::Masks.name().into()).or_default() += ms(clock);
 
-        let text = self.tokenizer.decode_answer(&generated.ids)?;
-        let spans: Vec<Span> = parse(&text)?.into_iter().map(|s| Span { text: s.text, mask: s.mask }).collect();
+        let spans: Vec<Span> = parse(&self.tokenizer, &generated.ids)?.into_iter().map(|Piece { text, mask }| Span { text, mask }).collect();
         let answer: String = spans.iter().map(|s| s.text.as_str()).collect();
         // Words must not claim what the calibrated score does not carry, nor the reverse: the weaker of the two is shown.
         let claims = !masks.is_empty() || claims_signs(&answer);
@@ -121,13 +123,14 @@ impl Analyzer {
             Some(q) => q.clone(),
             None => request.task.question(asked.map(|a| a.name.as_str())),
         };
-        let prompt = Prompt::new(&self.tokenizer, &question, asked.is_some())?;
+        let layout = Layout { visual: cfg.visual_tokens(), states: 2 + cfg.dec_states, region: usize::from(asked.is_some()) };
+        let prompt = prompt(&self.tokenizer, layout, &question)?;
         let top: Vec<usize> = verdict.ranked.iter().copied().take(cfg.dec_states).collect();
         let clock = Instant::now();
         let spliced = self.fifa.language.splice(&prompt, evidence.map.clone(), readout, &top)?;
-        let grammar = Grounded::new(&self.tokenizer, request.task.has_masks());
+        let limits = Limits { phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 }, tokens: request.task.max_tokens(), ..Limits::default() };
         let mut timed = Timed { inner: listener, started: clock, first: None };
-        let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, (grammar, request.task.max_tokens(), face), &mut timed).await?;
+        let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, (limits, face), &mut timed).await?;
         let prefill = timed.first.unwrap_or_else(|| ms(clock));
         Ok((made, (prefill, ms(clock) - prefill)))
     }

@@ -7,9 +7,9 @@ use crate::analyze::request::{Event, Listener, Stage};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::fifa::Language;
-use crate::model::lm::KvCache;
-use crate::text::grammar::{Allowed, Grounded, GroundedEvent};
-use crate::text::tokenizer::Tokenizer;
+use crate::model::lm_cache::KvCache;
+use crate::text::grammar::{self, Grounded, Limits};
+use crate::text::tokenizer::{TextStream, Tokenizer};
 use burn::tensor::Tensor;
 
 /// What the loop made.
@@ -31,64 +31,53 @@ pub async fn generate<L: Listener>(
     language: &Language,
     tokenizer: &Tokenizer,
     prompt: Tensor<3>,
-    (mut grammar, limit, face): (Grounded, usize, usize),
+    (limits, face): (Limits, usize),
     listener: &mut L,
 ) -> Result<Generated> {
     let device = prompt.device();
     let [_, length, dim] = prompt.dims();
-    if length + limit > cfg.lm_context {
-        return Err(Error::Request(format!("the question is too long: {length} tokens where {} fit", cfg.lm_context - limit)));
+    if length + limits.tokens > cfg.lm_context {
+        return Err(Error::Request(format!("the question is too long: {length} tokens where {} fit", cfg.lm_context - limits.tokens)));
     }
-    let mut cache = KvCache::new(cfg, &device);
+    let mut cache = KvCache::new(cfg, 1, &device);
+    let mut grammar = Grounded::new(tokenizer.ids(), limits);
     listener.event(Event::Stage { stage: Stage::Prefill, face });
-    let hidden = language.lm.forward(prompt, &mut cache);
+    let hidden = language.lm.forward(prompt, &mut cache)?;
     let mut last: Tensor<3> = hidden.narrow(1, length - 1, 1);
-    let mut decoder = tokenizer.stream();
-    let (mut ids, mut seg, mut complete) = (Vec::new(), Vec::new(), false);
-    for turn in 0..limit {
+    let mut stream = TextStream::default();
+    let (mut ids, mut seg, mut phrase) = (Vec::new(), Vec::new(), false);
+    let mut first = true;
+    while !grammar.is_done() {
         listener.breathe().await?;
-        let id = match grammar.allowed() {
-            Allowed::Only(id) => id,
-            allowed => pick(&read(language.lm.logits(last.clone())).await?, &allowed)?,
+        let allowed = grammar.allowed();
+        let id = match allowed.only() {
+            Some(id) => id,
+            None => {
+                let scores = super::read_back(language.lm.logits(last.clone())).await?;
+                allowed.best(&scores).ok_or_else(|| Error::Model("the model's output is not a number".into()))?
+            }
         };
-        if turn == 0 {
+        if std::mem::take(&mut first) {
             listener.event(Event::Stage { stage: Stage::Generate, face });
         }
-        match grammar.push(id) {
-            GroundedEvent::Text => {
-                if let Some(text) = decoder.push(id)? {
-                    listener.event(match grammar.phrase() {
-                        Some(id) => Event::Phrase { face, id, text },
-                        None => Event::Text { face, text },
-                    });
+        match grammar.push(id)? {
+            grammar::Event::Text => {
+                let text = stream.push(tokenizer, id);
+                if !text.is_empty() {
+                    listener.event(if phrase { Event::Phrase { face, id: seg.len(), text } } else { Event::Text { face, text } });
                 }
             }
-            GroundedEvent::Seg(_) => seg.push(last.clone().reshape([1, dim])),
-            GroundedEvent::PhraseStart | GroundedEvent::PhraseEnd => {}
-            GroundedEvent::End => {
-                complete = true;
-                break;
-            }
+            grammar::Event::PhraseStart => phrase = true,
+            grammar::Event::PhraseEnd => phrase = false,
+            grammar::Event::Seg(_) => seg.push(last.clone().reshape([1, dim])),
+            grammar::Event::End => break,
         }
         ids.push(id);
-        last = language.lm.forward(language.lm.embed(&[id]), &mut cache);
-    }
-    Ok(Generated { ids, seg: (!seg.is_empty()).then(|| Tensor::cat(seg, 0)), complete })
-}
-
-/// Logits to the host, without blocking.
-async fn read(logits: Tensor<3>) -> Result<Vec<f32>> {
-    super::read_back(logits).await
-}
-
-/// The likeliest token that the grammar allows; the lowest id among equals.
-fn pick(logits: &[f32], allowed: &Allowed) -> Result<u32> {
-    let mut best: Option<(u32, f32)> = None;
-    for (id, v) in logits.iter().enumerate() {
-        let id = id as u32;
-        if best.is_none_or(|(_, top)| *v > top) && allowed.contains(id) {
-            best = Some((id, *v));
+        if ids.len() >= limits.tokens {
+            break;
         }
+        last = language.lm.forward(language.lm.embed(&[id])?, &mut cache)?;
     }
-    best.map(|(id, _)| id).ok_or_else(|| Error::Model("the model's output is not a number".into()))
+    let complete = grammar.is_done() && ids.len() + 1 < limits.tokens;
+    Ok(Generated { ids, seg: (!seg.is_empty()).then(|| Tensor::cat(seg, 0)), complete })
 }

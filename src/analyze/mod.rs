@@ -127,7 +127,7 @@ impl Analyzer {
             device: device_name.into(),
             preset: settings.model.preset.clone(),
         };
-        Ok(Self { tokenizer: Tokenizer::from_bytes(tokenizer)?, settings, program, fifa, finder, device: device.clone() })
+        Ok(Self { tokenizer: Tokenizer::from_json(tokenizer)?, settings, program, fifa, finder, device: device.clone() })
     }
 
     /// Decodes a file and finds its faces.

@@ -10,7 +10,7 @@ use crate::model::projector::Projector;
 use crate::model::states::{Readout, SegProjector, StateTokens};
 use crate::model::tasks::{Evidence, SegOutput};
 use crate::model::vision::Vision;
-use crate::text::template::{Piece, Prompt};
+use crate::text::template::Prompt;
 use crate::weights::Vars;
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -77,17 +77,20 @@ impl Language {
     /// # Errors
     /// [`Error::Model`] when the prompt asks for a region token and the readout has none.
     pub fn splice(&self, prompt: &Prompt, map: Tensor<4>, readout: &Readout, top: &[usize]) -> Result<Tensor<3>> {
-        let mut parts = Vec::with_capacity(prompt.pieces().len());
-        for piece in prompt.pieces() {
-            parts.push(match piece {
-                Piece::Text(ids) => self.lm.embed(ids),
-                Piece::Image => self.projector.forward(map.clone()),
-                Piece::States => self.states.forward(readout, top),
-                Piece::Region => {
-                    self.states.region(readout).ok_or_else(|| Error::Model("the prompt has a region, the readout has none".into()))?
-                }
-            });
+        let visual = self.projector.forward(map);
+        let states = self.states.forward(readout, top);
+        let after_states = prompt.states_at + states.dims()[1];
+        if prompt.states_at != prompt.image_at + visual.dims()[1] || prompt.region_at.is_some_and(|at| at != after_states) {
+            return Err(Error::Model("the prompt's placeholders do not fit the model's tokens".into()));
         }
+        let mut parts = vec![self.lm.embed(&prompt.ids[..prompt.image_at])?, visual, states];
+        let mut rest = after_states;
+        if prompt.region_at.is_some() {
+            let region = self.states.region(readout);
+            parts.push(region.ok_or_else(|| Error::Model("the prompt has a region, the readout has none".into()))?);
+            rest += 1;
+        }
+        parts.push(self.lm.embed(prompt.ids.get(rest..).unwrap_or_default())?);
         Ok(Tensor::cat(parts, 1))
     }
 }

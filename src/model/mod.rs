@@ -4,6 +4,8 @@
 pub mod encoder;
 pub mod fifa;
 pub mod lm;
+pub mod lm_cache;
+mod lm_parts;
 pub mod mask_decoder;
 pub mod projector;
 pub mod prompt;

@@ -2,7 +2,7 @@
 
 use super::format::Blocks;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// `y = x · W`, `W: [in, out]`.
 #[derive(Module, Debug)]
@@ -34,6 +34,13 @@ impl BlockLinear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Float(w) => burn::tensor::module::linear(x, w.weight.val(), None),
+        }
+    }
+
+    /// Columns `ids` (i32) of the weight as rows `[t, in]`: the embedding look-up of a tied table. No read-back.
+    pub fn columns(&self, ids: Tensor<1, Int>) -> Tensor<2> {
+        match self {
+            Self::Float(w) => w.weight.val().select(1, ids).transpose(),
         }
     }
 }

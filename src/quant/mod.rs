@@ -4,6 +4,7 @@
 //! a minimum), the layout of GGUF's Q4_1 and Q8_0, so that the upstream language model is carried over without loss.
 
 pub mod format;
+pub mod gather;
 pub mod linear;
 
 pub use format::{BLOCK, Blocks};

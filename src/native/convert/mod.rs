@@ -1,0 +1,4 @@
+//! Upstream packages → named tensors.
+
+pub mod gguf;
+pub mod smollm;
