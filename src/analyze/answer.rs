@@ -49,7 +49,7 @@ impl Analyzer {
         let best = (1..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(1);
         let mut ranked: Vec<usize> = (0..presence.len()).collect();
         ranked.sort_by(|a, b| presence[*b].total_cmp(&presence[*a]));
-        Ok((readout, Verdict { logit, family: Family::ALL.get(best).copied().unwrap_or(Family::None), ranked }))
+        Ok((readout, Verdict { logit, family: Family::ALL.get(best).copied().unwrap_or(Family::Real), ranked }))
     }
 
     /// The whole answer for one face.
@@ -73,7 +73,7 @@ impl Analyzer {
         *timings.entry(Stage::Evidence.name().into()).or_default() += ms(clock);
         let score = self.settings.calibration.score(verdict.logit);
         let mut band = self.settings.calibration.band(score);
-        let family_of = |band: Band| if band >= Band::Signs { verdict.family } else { Family::None };
+        let family_of = |band: Band| if band >= Band::Signs { verdict.family } else { Family::Real };
         listener.event(Event::Verdict { face, score, band, family: family_of(band) });
 
         let (generated, prefill) = self.speak(request, asked.as_ref(), evidence, (&readout, &verdict), face, listener).await?;

@@ -72,7 +72,7 @@ fn print(report: &Report) {
     }
     for (i, face) in report.faces.iter().enumerate() {
         let band = serde_json::to_value(face.band).ok().and_then(|v| v.as_str().map(|s| s.replace('_', " "))).unwrap_or_default();
-        println!("Face {} at {:.0},{:.0}: {band} (score {:.2}, {})", i + 1, face.bbox.x, face.bbox.y, face.score, face.family.words());
+        println!("Face {} at {:.0},{:.0}: {band} (score {:.2}, {})", i + 1, face.bbox.x, face.bbox.y, face.score, face.family.words().unwrap_or("no family"));
         println!("  {}", face.answer.trim());
         for (n, m) in face.masks.iter().enumerate() {
             println!("  mask {}: {} (quality {:.2})", n + 1, m.concept.as_deref().unwrap_or("no named part"), m.quality);
