@@ -1,0 +1,3 @@
+//! native
+
+pub mod convert;
