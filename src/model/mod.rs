@@ -2,7 +2,9 @@
 //! a multi-task decoder. One file a block; [`fifa`] only composes them.
 
 pub mod encoder;
+pub mod encoder_block;
 pub mod fifa;
+pub mod gelu;
 pub mod lm;
 pub mod lm_cache;
 mod lm_parts;
