@@ -1,0 +1,5 @@
+//! Upstream packages → our tensors.
+
+mod facemesh;
+
+pub use facemesh::facemesh;

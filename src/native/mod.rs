@@ -1,0 +1,3 @@
+//! The command line's side.
+
+pub mod convert;
