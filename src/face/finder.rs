@@ -214,7 +214,7 @@ impl FaceFinder {
 /// Reads a float tensor without blocking.
 async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let data = tensor.into_data_async().await.map_err(|e| Error::Face(format!("{e:?}")))?;
-    data.to_vec::<f32>().map_err(|e| Error::Face(format!("{e:?}")))
+    data.try_to_vec::<f32>().map_err(|e| Error::Face(format!("{e:?}")))
 }
 
 /// Interleaved pixels → appended planes, through `scale`.
