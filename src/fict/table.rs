@@ -100,6 +100,7 @@ pub const CONCEPTS: &[Concept] = &[
     leaf("right_nasolabial", "right nasolabial fold", "右法令纹", "cheeks", 1,
         &[129, 203, 206, 216, 212, 57, 61, 185, 186, 92, 165, 98, 64]),
     mirror("left_nasolabial", "left nasolabial fold", "左法令纹", "cheeks", "right_nasolabial"),
+    leaf("glabella", "skin between the eyebrows", "眉间", "inner_face", 1, &[107, 9, 336, 285, 417, 168, 193, 55]),
     parent("jaw", "jaw", "下颌", Some("face")),
     leaf("right_jaw", "right side of the jaw", "右下颌", "jaw", 0,
         &[132, 177, 147, 187, 207, 216, 212, 202, 210, 211, 170, 149, 150, 136, 172, 58]),
@@ -116,5 +117,4 @@ pub const CONCEPTS: &[Concept] = &[
     leaf("right_temple", "right temple", "右太阳穴", "forehead", 0,
         &[54, 68, 63, 46, 124, 35, 143, 34, 127, 162, 21]),
     mirror("left_temple", "left temple", "左太阳穴", "forehead", "right_temple"),
-    leaf("glabella", "skin between the eyebrows", "眉间", "forehead", 1, &[107, 9, 336, 285, 417, 168, 193, 55]),
 ];

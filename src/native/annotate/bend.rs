@@ -11,8 +11,13 @@ use super::recipe::{Face, Forged, graded};
 use crate::fict::{mesh::TRIANGLES, raster::fill_polygon};
 use crate::image::Mask;
 
-/// Least displacement in crop pixels that counts as changed.
+/// Least displacement in crop pixels that counts as changed …
 pub const LEAST_SHIFT: f32 = 1.5;
+/// … and least part of the strongest displacement: the tail of a bump moves plain skin by what nobody can see.
+pub const LEAST_PART: f32 = 0.3;
+
+/// `t (1 − t²)²` peaks at t = 1/√5 ≈ 0.447 with this value: the strongest displacement of a zoom is this × r × zoom.
+const ZOOM_PEAK: f32 = 0.286;
 
 /// One anchored push: centre, radius, and either a shift or a radial scaling of the surroundings.
 #[derive(Debug, Clone, Copy)]
@@ -139,6 +144,9 @@ pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Fo
         let q = t.map(|i| p(i as usize)).map(|v| [0, 1].map(|k| centre[k] + (v[k] - centre[k]) * 1.03));
         fill_polygon(&q, w, h, |y, a, b| face_area[y * w + a..y * w + b].fill(true));
     }
+    let strongest =
+        pushes.iter().map(|q| q.shift[0].hypot(q.shift[1]).max(ZOOM_PEAK * q.radius * q.zoom.abs())).fold(0.0, f32::max);
+    let least = LEAST_SHIFT.max(LEAST_PART * strongest);
     let mut image = face.image.clone();
     let mut mask = Mask { width: w, height: h, data: vec![0; w * h] };
     for q in &pushes {
@@ -152,7 +160,13 @@ pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Fo
             // Below a tenth of a pixel the original stays, so that untouched pixels are untouched bytes.
             if n > 0.1 {
                 image.px[i] = face.image.sample(x - u[0], y - u[1]);
-                mask.data[i] = u8::from(n > LEAST_SHIFT && face_area[i]);
+            }
+            // The centre of a zoom stands still, but the feature around it is another size: it belongs to the mask.
+            let hub = q.zoom != 0.0
+                && ZOOM_PEAK * q.radius * q.zoom.abs() > least
+                && (x - q.centre[0]).hypot(y - q.centre[1]) < 0.447 * q.radius;
+            if (n > least || hub) && face_area[i] {
+                mask.data[i] = 1;
             }
         }
     }
@@ -167,7 +181,6 @@ pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Fo
         }
         (v[0], v[1]) = (at[0], at[1]);
     }
-    let strongest = pushes.iter().map(|q| q.shift[0].hypot(q.shift[1]).max(0.3 * q.radius * q.zoom.abs())).fold(0.0, f32::max);
     Some(Forged { image, mask, mesh, parts: kinds, params: vec![("amount", amount), ("strongest_px", strongest)] })
 }
 

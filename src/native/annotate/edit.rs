@@ -4,7 +4,10 @@ use rand::rngs::SmallRng;
 
 use super::pixels::{Img, between, chance, fill_smooth, guided, normal};
 use super::recipe::{Face, Forged, Part, Shape, graded};
-use crate::fict::LeafSet;
+use crate::fict::{self, LeafSet};
+
+/// Concepts whose texture may be borrowed.
+const SKIN: [&str; 4] = ["cheeks", "jaw", "forehead", "philtrum"];
 
 fn leaves(parts: &[&'static Part]) -> LeafSet {
     parts.iter().fold(0, |s, p| s | p.leaves())
@@ -24,7 +27,7 @@ fn forged(face: &Face, shape: &Shape, over: &Img, parts: &[&'static Part], param
 /// Gaussian blur of the parts: fine detail is gone.
 pub fn part_blur(face: &Face, parts: &[&'static Part], difficulty: f32, rng: &mut SmallRng) -> Option<Forged> {
     let sigma = graded(rng, difficulty, 4.5, 1.4) * face.texel.sqrt();
-    let grow = between(rng, 0.0, 4.0);
+    let grow = between(rng, -1.0, 3.0);
     let feather = graded(rng, difficulty, 3.0, 8.0);
     let shape = Shape::of(face, leaves(parts), grow, 0.4, feather, rng)?;
     let over = face.image.blurred(sigma, shape.rect);
@@ -35,7 +38,7 @@ pub fn part_blur(face: &Face, parts: &[&'static Part], difficulty: f32, rng: &mu
 pub fn part_smooth(face: &Face, parts: &[&'static Part], difficulty: f32, rng: &mut SmallRng) -> Option<Forged> {
     let radius = graded(rng, difficulty, 11.0, 5.0).round();
     let eps = graded(rng, difficulty, 34.0, 14.0);
-    let grow = between(rng, 0.0, 4.0);
+    let grow = between(rng, -1.0, 3.0);
     let feather = graded(rng, difficulty, 5.0, 12.0);
     let shape = Shape::of(face, leaves(parts), grow, 0.4, feather, rng)?;
     let (w, h) = (face.image.width, face.image.height);
@@ -64,7 +67,8 @@ pub fn part_inpaint(face: &Face, parts: &[&'static Part], difficulty: f32, rng: 
     let soft = face.image.blurred(1.5, rect);
     let mut fill: Vec<[f32; 3]> = ids.iter().map(|&i| soft.px[i]).collect();
     fill_smooth(&mut fill, &known, rect.width(), rect.height(), 20);
-    // Texture: what a blur takes away, read at an offset that leads out of the part.
+    // Texture: what a blur takes away, read at an offset that leads out of the part, from skin only (edges of lips, hair or
+    // clothes would be drawn into the fill). Where one side is no skin the opposite side is tried.
     let textured = chance(rng, 0.35 + 0.45 * difficulty);
     let gain = if textured { graded(rng, difficulty, 0.5, 1.0) } else { 0.0 };
     let noise = if chance(rng, 0.5) { graded(rng, difficulty, 4.0, 1.5) } else { 0.0 };
@@ -72,19 +76,25 @@ pub fn part_inpaint(face: &Face, parts: &[&'static Part], difficulty: f32, rng: 
     let reach = 0.5 * shape.rect.width().max(shape.rect.height()) as f32 + between(rng, 4.0, 24.0);
     let (dx, dy) = ((reach * angle.cos()) as isize, (reach * angle.sin()) as isize);
     let low = if textured { face.image.blurred(3.0, rect.grown(reach as usize + 1, w, h)) } else { Img::new(0, 0) };
+    let skin = SKIN.iter().filter_map(|id| fict::leaf_set(id)).fold(0, |s, l| s | l);
+    let source = |x: usize, y: usize| {
+        [1, -1].into_iter().find_map(|k| {
+            let (sx, sy) = (x as isize + k * dx, y as isize + k * dy);
+            let i = (sx >= 0 && sy >= 0 && sx < w as isize && sy < h as isize).then(|| sy as usize * w + sx as usize)?;
+            let label = face.labels[i];
+            (label < 128 && skin >> label & 1 == 1 && shape.alpha[i] < 0.3).then_some(i)
+        })
+    };
     let mut over = face.image.clone();
     let grain = (face.texel.round() as usize).clamp(1, 3);
-    let field: Vec<f32> = (0..(w / grain + 1) * (h / grain + 1)).map(|_| if noise > 0.0 { normal(rng) } else { 0.0 }).collect();
+    let field: Vec<f32> =
+        (0..(w / grain + 1) * (h / grain + 1)).map(|_| if noise > 0.0 { normal(rng) } else { 0.0 }).collect();
     for (&i, f) in ids.iter().zip(&fill) {
         let (x, y) = (i % w, i / w);
-        let j = {
-            let sx = (x as isize + dx).clamp(0, w as isize - 1) as usize;
-            let sy = (y as isize + dy).clamp(0, h as isize - 1) as usize;
-            sy * w + sx
-        };
         let n = noise * field[(y / grain) * (w / grain + 1) + x / grain];
+        let from = if textured { source(x, y) } else { None };
         over.px[i] = [0, 1, 2].map(|c| {
-            let detail = if textured { gain * (face.image.px[j][c] - low.px[j][c]).clamp(-14.0, 14.0) } else { 0.0 };
+            let detail = from.map_or(0.0, |j| gain * (face.image.px[j][c] - low.px[j][c]).clamp(-14.0, 14.0));
             f[c] + detail + n
         });
     }

@@ -343,6 +343,17 @@ pub(crate) mod tests {
         let pack = Arc::new(Pack::open(std::path::Path::new(&faces)).unwrap());
         let sampler = Sampler::new(pack, Split::Train, 1).unwrap();
         super::super::contact_sheet(&sampler, &out.join("recipes.png")).unwrap();
+        let (mut n, mut index) = (0, 0);
+        while n < 3 {
+            let s = sampler.make(index, Order { recipe: None, difficulty: 0.0, augment: false, degrade: false }).unwrap();
+            index += 1;
+            let photo = sampler.pack.photos.iter().find(|p| p.file == s.file).unwrap();
+            if photo.source.starts_with("debruine/") {
+                let drawn = super::super::sheet::label_overlay(&s.image, &s.labels);
+                super::super::sheet::write_png(&drawn, &out.join(format!("fict{n}.png"))).unwrap();
+                n += 1;
+            }
+        }
         let started = std::time::Instant::now();
         let samples: Vec<Sample> = (0..240).map(|i| sampler.sample(i).unwrap()).collect();
         eprintln!("{:.1} samples/s on one thread", 240.0 / started.elapsed().as_secs_f32());

@@ -59,6 +59,21 @@ pub fn overlay(image: &Rgb8, mask: &Mask) -> Rgb8 {
     out
 }
 
+/// The label map laid over the picture, one colour a leaf (the hue turns by the golden angle from label to label).
+pub fn label_overlay(image: &Rgb8, labels: &[u8]) -> Rgb8 {
+    let mut out = image.clone();
+    for (p, &l) in out.data.as_chunks_mut::<3>().0.iter_mut().zip(labels) {
+        if l != crate::fict::BACKGROUND {
+            let hue = f32::from(l) * 2.399_963;
+            for (k, v) in p.iter_mut().enumerate() {
+                let c = 127.0 + 120.0 * (hue + k as f32 * 2.094).cos();
+                *v = (0.5 * f32::from(*v) + 0.5 * c) as u8;
+            }
+        }
+    }
+    out
+}
+
 /// Pastes `image` at half size (2 × 2 means).
 fn paste_half(sheet: &mut Rgb8, image: &Rgb8, x0: usize, y0: usize) {
     for y in 0..image.height / 2 {

@@ -16,7 +16,7 @@ use crate::fict::{LeafSet, mesh::TRIANGLES};
 pub fn part_swap(face: &Face, donor: &Face, parts: &[&'static Part], difficulty: f32, rng: &mut SmallRng) -> Option<Forged> {
     let (w, h) = (face.image.width, face.image.height);
     let set: LeafSet = parts.iter().fold(0, |s, p| s | p.leaves());
-    let grow = between(rng, 0.0, 5.0);
+    let grow = between(rng, -1.0, 3.0);
     let feather = graded(rng, difficulty, 1.5, 9.0);
     let transfer = graded(rng, difficulty, 0.25, 1.0);
     let poisson = chance(rng, 0.2 + 0.4 * difficulty);
