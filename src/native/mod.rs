@@ -7,6 +7,7 @@ pub mod cli;
 pub mod convert;
 pub mod device;
 pub mod eval;
+pub mod export;
 pub mod files;
 pub mod metrics;
 pub mod train;

@@ -8,7 +8,7 @@ use crate::analyze::{Analyzer, CONFIG_FILE, Photo, Settings, TOKENIZER_FILE};
 use crate::error::{Error, Result, WeightsFault};
 use crate::fict;
 use crate::weights::manifest::{FileKind, Manifest};
-use crate::weights::shard::Loader;
+use crate::weights::Loader;
 use device::Chosen;
 use js_sys::{Function, Promise};
 use serde::Serialize;

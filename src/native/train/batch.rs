@@ -77,12 +77,10 @@ pub fn prepare(cfg: &ModelConfig, sampler: &Sampler, trunk: &TinyVit, index: u64
 
 fn targets(cfg: &ModelConfig, sample: Sample, trunk: TensorData, rng: &mut SmallRng) -> Prepared {
     let (side, m, k) = (cfg.enc_image, cfg.enc_image / 4, cfg.dec_concepts);
-    let full = fict::labels(&sample.mesh, side, side);
+    let full = sample.labels.clone();
     let labels: Vec<u8> = (0..m * m).map(|i| full[(i / m * 4 + 2) * side + i % m * 4 + 2]).collect();
-    let mut presence = vec![0.0; k];
-    for hit in sample.concepts.iter().filter(|h| h.fires) {
-        presence[hit.label as usize] = 1.0;
-    }
+    let named = sample.concepts.iter().filter_map(|id| fict::leaf_set(id)).fold(0, |all, set| all | set);
+    let presence: Vec<f32> = (0..k).map(|l| f32::from(u8::from(named >> l & 1 == 1))).collect();
     let artifact = shrink(&sample.artifact.data, side);
 
     let region = region(&sample, &full, side, rng);

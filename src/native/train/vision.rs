@@ -11,8 +11,8 @@ use crate::native::train::batch::{Prepared, SEG_ASKED, prepare, stream};
 use crate::native::train::losses::{bce, cross_entropy, masks};
 use crate::native::train::schedule::{Journal, cosine};
 use burn::grad_clipping::GradientClippingConfig;
-use burn::module::{AutodiffModule, Module};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ pub fn train(cfg: &ModelConfig, mut model: Vision, sampler: Arc<Sampler>, val: &
     let mut journal = Journal::open(&run.out, "vision")?;
     let mut step = 0;
     if let Some(at) = journal.resume() {
-        model = model.load_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
+        model = model.try_load_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
         optimiser = optimiser.load(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
         step = at;
     }
@@ -191,7 +191,7 @@ fn gather(cfg: &ModelConfig, batch: &[Prepared], device: &Device) -> Targets {
 /// Those of the sampler.
 pub fn validate(cfg: &ModelConfig, model: &Vision, split: &Sampler, n: u64) -> Result<String> {
     let device = Device::flex();
-    let (mut scores, mut truth, mut iou, mut hit, mut asked) = (vec![], vec![], vec![], 0usize, 0usize);
+    let (mut scores, mut iou, mut hit, mut asked) = (vec![], vec![], 0usize, 0usize);
     let mut classes = 0usize;
     for index in 0..n {
         let s = prepare(cfg, split, &model.trunk, index)?;
@@ -199,8 +199,7 @@ pub fn validate(cfg: &ModelConfig, model: &Vision, split: &Sampler, n: u64) -> R
         let evidence = model.join(image, Tensor::from_data(s.trunk.clone(), &device));
         let out = model.tasks(&evidence, Some(std::slice::from_ref(&s.region)));
         let read = Readout::of(&out);
-        scores.push(read.det.into_scalar::<f32>());
-        truth.push(s.det > 0.5);
+        scores.push((read.det.into_scalar::<f32>(), s.det > 0.5));
         if let Some(r) = read.region {
             hit += usize::from((r.into_scalar::<f32>() > 0.5) == (s.region_hit > 0.5));
             asked += 1;
@@ -220,7 +219,7 @@ pub fn validate(cfg: &ModelConfig, model: &Vision, split: &Sampler, n: u64) -> R
     }
     Ok(format!(
         "auc {:.4} artifact_iou {:.4} class_accuracy {:.3} region_accuracy {:.3} n {n}",
-        metrics::auc(&scores, &truth).unwrap_or(f64::NAN),
+        metrics::roc_auc(&scores).unwrap_or(f64::NAN),
         iou.iter().sum::<f32>() / iou.len().max(1) as f32,
         classes as f32 / n as f32,
         hit as f32 / asked.max(1) as f32,
