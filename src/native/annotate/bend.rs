@@ -13,7 +13,7 @@ use crate::image::Mask;
 
 /// Least displacement in crop pixels that counts as changed …
 pub const LEAST_SHIFT: f32 = 1.5;
-/// … and least part of the strongest displacement: the tail of a bump moves plain skin by what nobody can see.
+/// … and least part of the push's strongest displacement: the tail of a bump moves plain skin by what nobody can see.
 pub const LEAST_PART: f32 = 0.3;
 
 /// `t (1 − t²)²` peaks at t = 1/√5 ≈ 0.447 with this value: the strongest displacement of a zoom is this × r × zoom.
@@ -30,6 +30,11 @@ struct Push {
 }
 
 impl Push {
+    /// Strongest displacement, px.
+    fn peak(&self) -> f32 {
+        self.shift[0].hypot(self.shift[1]).max(ZOOM_PEAK * self.radius * self.zoom.abs())
+    }
+
     fn at(&self, x: f32, y: f32) -> [f32; 2] {
         let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
         let t2 = (dx * dx + dy * dy) / (self.radius * self.radius);
@@ -111,10 +116,11 @@ pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Fo
             }
             "brow_raise" | "brows_raise" => {
                 let tilt = between(rng, -0.015, 0.015) * a;
-                for (ids, right) in [([105, 107], true), ([334, 336], false)] {
+                for (ids, right) in [([53, 52, 65], true), ([283, 282, 295], false)] {
                     if kind == "brows_raise" || right == right_side {
-                        shift(ids[0], 0.17, 0.0, -0.042 * a * sign);
-                        shift(ids[1], 0.13, 0.0, -0.022 * a * sign + tilt);
+                        shift(ids[0], 0.14, 0.0, -0.022 * a * sign);
+                        shift(ids[1], 0.14, 0.0, -0.026 * a * sign);
+                        shift(ids[2], 0.14, 0.0, -0.022 * a * sign + tilt);
                     }
                 }
             }
@@ -144,17 +150,20 @@ pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Fo
         let q = t.map(|i| p(i as usize)).map(|v| [0, 1].map(|k| centre[k] + (v[k] - centre[k]) * 1.03));
         fill_polygon(&q, w, h, |y, a, b| face_area[y * w + a..y * w + b].fill(true));
     }
-    let strongest =
-        pushes.iter().map(|q| q.shift[0].hypot(q.shift[1]).max(ZOOM_PEAK * q.radius * q.zoom.abs())).fold(0.0, f32::max);
-    let least = LEAST_SHIFT.max(LEAST_PART * strongest);
+    let strongest = pushes.iter().map(Push::peak).fold(0.0, f32::max);
     let mut image = face.image.clone();
     let mut mask = Mask { width: w, height: h, data: vec![0; w * h] };
     for q in &pushes {
         let lo = |k: usize| (q.centre[k] - q.radius).max(0.0) as usize;
         let hi = |k: usize, n: usize| ((q.centre[k] + q.radius).max(0.0) as usize + 1).min(n);
         let rect = Rect { x0: lo(0).min(w), y0: lo(1).min(h), x1: hi(0, w).max(lo(0).min(w)), y1: hi(1, h).max(lo(1).min(h)) };
+        let least = LEAST_SHIFT.max(LEAST_PART * q.peak());
         for i in rect.indices(w) {
             let (x, y) = ((i % w) as f32 + 0.5, (i / w) as f32 + 0.5);
+            let away = (x - q.centre[0]).hypot(y - q.centre[1]);
+            if away >= q.radius {
+                continue;
+            }
             let u = bend(x, y);
             let n = u[0].hypot(u[1]);
             // Below a tenth of a pixel the original stays, so that untouched pixels are untouched bytes.
@@ -162,9 +171,7 @@ pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Fo
                 image.px[i] = face.image.sample(x - u[0], y - u[1]);
             }
             // The centre of a zoom stands still, but the feature around it is another size: it belongs to the mask.
-            let hub = q.zoom != 0.0
-                && ZOOM_PEAK * q.radius * q.zoom.abs() > least
-                && (x - q.centre[0]).hypot(y - q.centre[1]) < 0.447 * q.radius;
+            let hub = q.zoom != 0.0 && q.peak() > least && away < 0.447 * q.radius;
             if (n > least || hub) && face_area[i] {
                 mask.data[i] = 1;
             }

@@ -10,7 +10,7 @@
 //! 3. [`recipe`]: families, recipes, parts; [`swap`], [`edit`], [`bend`] make them.
 //! 4. [`degrade`]: what happens to photos on the way.
 //! 5. [`sampler`]: sample by index.
-//! 6. `text`: questions and answers.
+//! 6. [`text`]: questions and answers, in the words of [`wording`].
 //! 7. [`sheet`]: contact sheets to look at.
 
 pub mod bend;
@@ -23,6 +23,8 @@ pub mod recipe;
 pub mod sampler;
 pub mod sheet;
 pub mod swap;
+pub mod text;
+pub mod wording;
 
 pub use crate::fict::lift::ConceptHit;
 pub use pack::{Pack, Photo, Split};

@@ -373,5 +373,10 @@ pub(crate) mod tests {
         for s in samples.iter().filter(|s| s.is_fake()).take(40) {
             eprintln!("{:?} d={:.2} {:?} -> {:?}", s.recipe, s.difficulty, s.parts, s.concepts);
         }
+        let mut rng = SmallRng::seed_from_u64(1);
+        for s in &samples[..40] {
+            let qa = super::super::text::draw(s, &mut rng);
+            eprintln!("{:?} {:?}\n   Q {}\n   A {}", qa.task, qa.scope, qa.question, qa.answer.text);
+        }
     }
 }
