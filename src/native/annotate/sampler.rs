@@ -74,6 +74,7 @@ pub struct Sampler {
     pack: std::sync::Arc<Pack>,
     photos: Vec<usize>,
     seed: u64,
+    difficulty: std::ops::RangeInclusive<f32>,
 }
 
 impl Sampler {
@@ -85,7 +86,12 @@ impl Sampler {
         if !photos.iter().any(|&i| Some(&pack.photos[i].person) != first) {
             return Err(Error::Request(format!("split {split:?} needs two persons, has {} photos", photos.len())));
         }
-        Ok(Self { pack, photos, seed })
+        Ok(Self { pack, photos, seed, difficulty: 0.0..=1.0 })
+    }
+
+    /// The same sampler with difficulties drawn from `range` (a curriculum; evaluation uses the whole 0..=1).
+    pub fn with_difficulty(self, range: std::ops::RangeInclusive<f32>) -> Self {
+        Self { difficulty: range, ..self }
     }
 
     /// Number of photos of the split.
@@ -100,7 +106,8 @@ impl Sampler {
     pub fn sample(&self, index: u64) -> Result<Sample> {
         let mut rng = self.stream(index, 0);
         let recipe = rng.random::<bool>().then(|| *weighted(&mut rng, &Recipe::ALL, |r| r.weight()));
-        let difficulty = rng.random::<f32>();
+        let (low, high) = (*self.difficulty.start(), *self.difficulty.end());
+        let difficulty = (low + (high - low) * rng.random::<f32>()).clamp(0.0, 1.0);
         let order = Order { recipe, difficulty, augment: true, degrade: true };
         // A photo on which this recipe cannot be made is replaced by another; the class stays as drawn.
         let made = (0..8).map(|attempt| self.make_from(index, attempt, order)).find(|m| !matches!(m, Err(Error::Request(_))));
@@ -322,6 +329,15 @@ pub(crate) mod tests {
                 assert!(inside > 1.0, "{} {difficulty}: {inside}", recipe.id());
                 assert!(outside / (n as f32) < 0.15 * inside, "{}: {} outside", recipe.id(), outside / n as f32);
             }
+        }
+    }
+
+    #[test]
+    fn difficulty_stays_in_its_range() {
+        let s = drawn_sampler(3).with_difficulty(0.0..=0.3);
+        for i in 0..30 {
+            let sample = s.sample(i).unwrap();
+            assert!((0.0..=0.3).contains(&sample.difficulty));
         }
     }
 
