@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::weights::{Conv, Init, Vars};
 use burn::module::{Module, Param};
 use burn::nn::conv::Conv2d;
+use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Tensor, activation::relu, module::avg_pool2d};
 
 /// The high-pass band is about ten times weaker than the image; both enter the first convolution at a similar size.
@@ -89,7 +90,8 @@ impl ResidualBranch {
 
     /// `[b, 3, s, s]` normalised crop → [`ResidualOutput`].
     pub fn forward(&self, image: Tensor<4>) -> ResidualOutput {
-        let smooth = avg_pool2d(image.clone(), [3, 3], [1, 1], [1, 1], false, false);
+        let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([(1, 1), (1, 1)]).with_count_include_pad(false);
+        let smooth = avg_pool2d(image.clone(), options);
         let high = (image.clone() - smooth) * HIGH_PASS_GAIN;
         let mut x = relu(self.stem.forward(Tensor::cat(vec![high, image], 1)));
         let mut fine = None;

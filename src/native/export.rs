@@ -30,7 +30,7 @@ impl<F: Fn(&str) -> bool> ModuleVisitor for Exporter<F> {
         let name = self.path.join(".");
         if (self.keep)(&name) {
             let data = param.val().into_data();
-            let shape = data.shape.to_vec();
+            let shape = param.val().dims().to_vec();
             if let Ok(values) = data.to_vec::<f32>() {
                 self.map.0.insert(name, Stored::float(shape, values));
             }

@@ -10,7 +10,6 @@ pub mod losses;
 pub mod schedule;
 pub mod vision;
 
-use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::{Vision, fifa::Language};
 use crate::native::annotate::{Pack, Sampler, Split};
