@@ -90,7 +90,7 @@ impl ResidualBranch {
 
     /// `[b, 3, s, s]` normalised crop → [`ResidualOutput`].
     pub fn forward(&self, image: Tensor<4>) -> ResidualOutput {
-        let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([(1, 1), (1, 1)]).with_count_include_pad(false);
+        let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false);
         let smooth = avg_pool2d(image.clone(), options);
         let high = (image.clone() - smooth) * HIGH_PASS_GAIN;
         let mut x = relu(self.stem.forward(Tensor::cat(vec![high, image], 1)));

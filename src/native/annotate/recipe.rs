@@ -47,7 +47,7 @@ impl Recipe {
             Self::PartBlur => 0.12,
             Self::PartSmooth => 0.08,
             Self::PartInpaint => 0.15,
-            Self::LocalWarp => 0.20,
+            Self::LocalWarp => 0.12,
         }
     }
 }
