@@ -203,3 +203,135 @@ impl Lm {
         Ok(t)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::{Stored, TensorMap};
+    use burn::tensor::Device;
+    use std::sync::Arc;
+
+    fn small() -> ModelConfig {
+        ModelConfig { lm_vocab: 96, lm_context: 40, ..ModelConfig::tiny() }
+    }
+
+    fn values(t: Tensor<3>) -> Vec<f32> {
+        t.into_data().try_to_vec::<f32>().unwrap()
+    }
+
+    fn apart(a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len());
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn a_cache_changes_nothing() {
+        let device = Device::flex();
+        let cfg = small();
+        let lm = Lm::build(&cfg, &Vars::random(1, &device)).unwrap();
+        let ids: Vec<u32> = (0..23).map(|i| i * 37 % 104).collect();
+        let x = lm.embed(&ids).unwrap();
+        let whole = values(lm.forward_train(x.clone()).unwrap());
+        let mut cache = KvCache::new(&cfg, 1, &device);
+        // A prompt, then one by one across a step of the padded length, then a few at once; then again after truncation.
+        for start in [0, 9] {
+            cache.truncate(start);
+            let cuts = [start, 9, 10, 11, 12, 13, 14, 15, 16, 17, 20, 23];
+            let cuts: Vec<_> = cuts.into_iter().filter(|c| *c >= start).collect();
+            for pair in cuts.windows(2).filter(|p| p[0] < p[1]) {
+                let step = x.clone().slice_dim(1, pair[0]..pair[1]);
+                let got = values(lm.forward(step, &mut cache).unwrap());
+                let want = &whole[pair[0] * cfg.lm_dim..pair[1] * cfg.lm_dim];
+                // The order of sums differs; values are about 1.
+                assert!(apart(&got, want) < 2e-5, "{pair:?}: {}", apart(&got, want));
+            }
+            assert_eq!((cache.len(), cache.room()), (23, 48 - 23));
+        }
+    }
+
+    #[test]
+    fn a_full_context_is_an_error_and_leaves_the_cache_whole() {
+        let device = Device::flex();
+        let cfg = small();
+        let lm = Lm::build(&cfg, &Vars::random(1, &device)).unwrap();
+        let mut cache = KvCache::new(&cfg, 1, &device);
+        lm.forward(lm.embed(&[1; 40]).unwrap(), &mut cache).unwrap();
+        assert_eq!(lm.forward(lm.embed(&[1; 9]).unwrap(), &mut cache).unwrap_err().code(), "model.failed");
+        lm.forward(lm.embed(&[1; 8]).unwrap(), &mut cache).unwrap();
+        assert_eq!(lm.embed(&[104]).unwrap_err().code(), "model.failed");
+        assert_eq!(lm.embed(&[]).unwrap_err().code(), "model.failed");
+        let two = Tensor::cat(vec![lm.embed(&[1]).unwrap(); 2], 0);
+        let mut other = KvCache::new(&cfg, 1, &device);
+        assert_eq!(lm.forward(two, &mut other).unwrap_err().code(), "model.failed");
+    }
+
+    #[test]
+    fn untrained_adapters_change_nothing_and_trained_ones_do() {
+        let device = Device::flex();
+        let cfg = small();
+        let plain = ModelConfig { lm_lora_rank: 0, ..cfg.clone() };
+        let run = |cfg: &ModelConfig, v: &Vars| {
+            let lm = Lm::build(cfg, v).unwrap();
+            values(lm.logits(lm.forward_train(lm.embed(&[3, 1, 99, 2]).unwrap()).unwrap()))
+        };
+        let base = run(&plain, &Vars::random(1, &device));
+        assert_eq!(run(&cfg, &Vars::random(1, &device)), base);
+        let b = Stored::float([cfg.lm_lora_rank, cfg.lm_dim], vec![0.1; cfg.lm_lora_rank * cfg.lm_dim]);
+        let map = TensorMap([("layers.0.q_lora.b".to_owned(), b)].into());
+        assert!(apart(&run(&cfg, &Vars::for_training(Arc::new(map), 1, &device)), &base) > 1e-4);
+    }
+
+    #[test]
+    fn stored_weights_without_adapters_have_none() {
+        let cfg = small();
+        let v = Vars::stored(Arc::new(TensorMap::default()), &Device::flex());
+        assert!(Lora::build(&cfg, 8, &v).unwrap().is_none());
+        let half = Stored::float([cfg.lm_lora_rank, 8], vec![0.0; cfg.lm_lora_rank * 8]);
+        let v = Vars::stored(Arc::new(TensorMap([("b".to_owned(), half)].into())), &Device::flex());
+        assert_eq!(Lora::build(&cfg, 8, &v).unwrap_err().code(), "weights.missing_tensor");
+    }
+
+    #[test]
+    fn added_rows_are_embedding_and_head() {
+        let device = Device::flex();
+        let cfg = small();
+        let rows: Vec<f32> = (0..8 * cfg.lm_dim).map(|i| (i as f32 * 0.7).sin()).collect();
+        let map = TensorMap([("added.weight".to_owned(), Stored::float([8, cfg.lm_dim], rows.clone()))].into());
+        let lm = Lm::build(&cfg, &Vars::for_training(Arc::new(map), 1, &device)).unwrap();
+        let mixed = values(lm.embed(&[98, 5, 103]).unwrap());
+        let d = cfg.lm_dim;
+        assert_eq!(mixed[..d], rows[2 * d..3 * d]);
+        assert_eq!(mixed[2 * d..], rows[7 * d..]);
+        assert_eq!(mixed[d..2 * d], values(lm.embed(&[5]).unwrap())[..]);
+        let hidden = lm.embed(&[100]).unwrap();
+        let scores = values(lm.logits(hidden.clone()));
+        assert_eq!(scores.len(), 104);
+        let want: f32 = values(hidden).iter().zip(&rows[3 * d..]).map(|(a, b)| a * b).sum();
+        assert!((scores[99] - want).abs() < 1e-4);
+    }
+
+    /// Padding behind a shorter sequence must not reach it, and gradients must reach adapters and added rows.
+    #[test]
+    #[cfg(feature = "native")]
+    fn batches_are_padded_at_the_end_and_gradients_arrive() {
+        let device = Device::flex().autodiff();
+        let cfg = small();
+        let lm = Lm::build(&cfg, &Vars::random(1, &device)).unwrap();
+        let (short, long) = ([97, 4, 5], [97, 4, 5, 98, 7]);
+        let alone = values(lm.forward_train(lm.embed(&short).unwrap()).unwrap());
+        let batch = Tensor::cat(vec![lm.embed(&[97, 4, 5, 0, 0]).unwrap(), lm.embed(&long).unwrap()], 0);
+        let hidden = lm.forward_train(batch).unwrap();
+        assert!(apart(&values(hidden.clone())[..3 * cfg.lm_dim], &alone) < 2e-5);
+        let grads = lm.logits(hidden).square().mean().backward();
+        let norm = |g: Option<Tensor<2>>| g.map(|g| g.abs().sum().into_scalar::<f32>());
+        assert!(norm(lm.added.weight.val().grad(&grads)).unwrap() > 0.0);
+        for layer in &lm.layers {
+            for lora in [&layer.q_lora, &layer.v_lora] {
+                let lora = lora.as_ref().unwrap();
+                assert!(norm(lora.b.val().grad(&grads)).unwrap() > 0.0);
+                // Behind a zero B, A has a gradient of exactly zero: it moves from the second step on.
+                assert_eq!(norm(lora.a.val().grad(&grads)), Some(0.0));
+            }
+        }
+    }
+}

@@ -24,7 +24,7 @@ pub struct Limits {
     pub phrases: usize,
     /// Text tokens within one phrase, at least 1.
     pub phrase_tokens: usize,
-    /// Tokens of the whole answer, its end included.
+    /// Tokens of the whole answer, its end included, at least 2.
     pub tokens: usize,
 }
 
@@ -143,6 +143,7 @@ const WHOLE_PHRASE: usize = 5;
 impl Grounded {
     /// The beginning of an answer.
     pub fn new(ids: Ids, limits: Limits) -> Self {
+        let limits = Limits { phrase_tokens: limits.phrase_tokens.max(1), tokens: limits.tokens.max(2), ..limits };
         Self { ids, limits, place: Place::Outside, tokens: 0, segs: 0 }
     }
 
@@ -154,8 +155,7 @@ impl Grounded {
             Place::Outside => {
                 a.text = left >= 2;
                 a.open = self.segs < self.limits.phrases && left >= WHOLE_PHRASE;
-                // An answer says something, unless there is no room for it.
-                a.end = self.tokens > 0 || left < 2;
+                a.end = self.tokens > 0;
             }
             Place::Phrase(0) => a.text = true,
             Place::Phrase(n) => {
@@ -365,7 +365,7 @@ mod tests {
                 assert!(masked.iter().all(|s| *s <= scores[id as usize]));
                 g.push(id).unwrap();
                 answer.push(id);
-                assert!(answer.len() <= limits.tokens, "{limits:?}");
+                assert!(answer.len() <= limits.tokens.max(2), "{limits:?}");
             }
             let spans = parse(&t, &answer).unwrap();
             assert_eq!(spans.iter().filter(|s| s.mask.is_some()).count(), g.segs());
