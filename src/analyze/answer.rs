@@ -109,7 +109,7 @@ impl Analyzer {
     }
 
     /// Prompt, prefill, generation. Also returns (prefill, generation) in milliseconds.
-    async fn speak<L: Listener>(
+    pub(crate) async fn speak<L: Listener>(
         &self,
         request: &Request,
         asked: Option<&Asked>,
@@ -154,7 +154,7 @@ impl Analyzer {
         for id in 0..n {
             let logits = &logits[id * side * side..][..side * side];
             let probabilities: Vec<f32> = logits.iter().map(|v| 1.0 / (1.0 + (-v).exp())).collect();
-            let mask = crop.mask_to_photo(&probabilities, side, photo.picture.rgb.width, photo.picture.rgb.height);
+            let mask = crop.mask_to_photo(&probabilities, side, 0.5, photo.picture.rgb.width, photo.picture.rgb.height)?;
             let quality = quality.get(id).map_or(0.0, |q| 1.0 / (1.0 + (-q).exp()));
             let report = MaskReport {
                 concept: labels.as_deref().and_then(|l| dominant(l, &mask)).map(Into::into),
@@ -189,11 +189,11 @@ fn dominant(labels: &[u8], mask: &Mask) -> Option<&'static str> {
     (area > 0 && counts[best] * 3 >= area).then(|| fict::leaf_id(best as u8)).flatten()
 }
 
-/// Whether a sentence claims signs of forgery. Answers are trained to begin with one of few forms; all of those that
-/// deny begin with "No".
-fn claims_signs(answer: &str) -> bool {
-    let answer = answer.trim_start();
-    !answer.is_empty() && !answer.starts_with("No")
+/// Whether an answer claims signs of forgery. Answers are trained to begin with one of few openings, and those that deny
+/// all speak of "no sign".
+pub fn claims_signs(answer: &str) -> bool {
+    let answer = answer.to_lowercase();
+    !answer.trim().is_empty() && !answer.contains("no sign")
 }
 
 /// Notes when the generation stage begins.

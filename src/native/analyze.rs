@@ -52,8 +52,11 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
 pub fn load(weights: &Path, device: &str) -> Result<Analyzer> {
     let w = files::read(weights)?;
     let (device, label) = device::choose(device)?;
-    Analyzer::load(w.settings, w.tensors, &w.tokenizer, w.manifest.sha256, &device, &label)
+    Analyzer::load(w.settings, w.tensors, &w.tokenizer, w.manifest.weights_sha256, &device, &label)
 }
+
+/// Of masks over the photo.
+const OPACITY: f32 = 0.45;
 
 fn to_json(report: &Report) -> Result<String> {
     serde_json::to_string_pretty(report).map_err(|e| Error::Io(e.to_string()))
@@ -62,8 +65,7 @@ fn to_json(report: &Report) -> Result<String> {
 /// White pixels of a picture as a mask of the photo.
 fn read_mask(path: &Path) -> Result<Rle> {
     let picture = image::decode(&fs::read(path).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?)?;
-    let data = picture.rgb.data.chunks_exact(3).map(|p| u8::from(p.iter().map(|v| u32::from(*v)).sum::<u32>() > 382)).collect();
-    Ok(Rle::encode(&Mask { width: picture.rgb.width, height: picture.rgb.height, data }))
+    Ok(Rle::encode(&Mask::from_rgb(&picture.rgb)))
 }
 
 fn print(report: &Report) {
@@ -90,11 +92,11 @@ fn write(dir: &Path, photo: &Photo, report: &Report) -> Result<()> {
     for (f, face) in report.faces.iter().enumerate() {
         for (m, mask) in face.masks.iter().enumerate() {
             let mask = mask.rle.decode()?;
-            fs::write(dir.join(format!("face-{}-mask-{}.png", f + 1, m + 1)), image::png::mask(&mask)?)?;
+            fs::write(dir.join(format!("face-{}-mask-{}.png", f + 1, m + 1)), image::png::encode_mask(&mask)?)?;
             all.push(mask);
         }
     }
-    fs::write(dir.join("overlay.png"), image::png::overlay(&photo.picture.rgb, &all)?)?;
+    fs::write(dir.join("overlay.png"), image::png::encode_overlay(&photo.picture.rgb, &all, OPACITY)?)?;
     Ok(())
 }
 

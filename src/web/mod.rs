@@ -119,7 +119,7 @@ impl Engine {
         let (Some(loader), Some(settings), Some(tokenizer)) = (self.loader.take(), self.settings.take(), self.tokenizer.take()) else {
             return Err(not_built());
         };
-        let hash = self.manifest.sha256.clone();
+        let hash = self.manifest.weights_sha256.clone();
         let tensors = loader.finish().map_err(fail)?;
         let analyzer = Analyzer::load(settings, tensors, &tokenizer, hash, &self.chosen.device, &self.chosen.label()).map_err(fail)?;
         self.analyzer = Some(analyzer);
