@@ -170,6 +170,7 @@ export interface PrepareArgs {
 /** Page to worker. */
 export type Call =
   | { id: number; type: 'prepare'; args: PrepareArgs }
+  | { id: number; type: 'measure' }
   | { id: number; type: 'load' }
   | { id: number; type: 'open'; bytes: Uint8Array; name: string }
   | { id: number; type: 'analyze'; request: Request }

@@ -78,6 +78,15 @@ export class Session {
     return this.enqueue(options.signal, () => this.reachPrepared(options));
   }
 
+  /** What is still missing, after an interrupted `load`. */
+  measure(): Promise<{ total: number; missing: number }> {
+    return this.enqueue(undefined, async () => {
+      const prepared = await this.reachPrepared({});
+      Object.assign(prepared, await this.call({ type: 'measure' }, {}));
+      return { total: prepared.total, missing: prepared.missing };
+    });
+  }
+
   /** Brings the weights in and builds the engine. `progress` events count bytes. */
   load(options: CallOptions = {}): Promise<Ready> {
     return this.enqueue(options.signal, () => this.reachLoaded(options));

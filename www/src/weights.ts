@@ -21,9 +21,9 @@ export interface LoadOptions {
 }
 
 /** Bytes of all files, and of those not here yet. */
-export async function measure(engine: Engine, store: Store): Promise<{ total: number; missing: number }> {
+export async function measure(engine: Engine, store: Store, added: Set<string>): Promise<{ total: number; missing: number }> {
   const files = engine.files();
-  const here = await Promise.all(files.map((file) => store.have(file)));
+  const here = await Promise.all(files.map((file) => (added.has(file.name) ? file.bytes : store.have(file))));
   const total = files.reduce((sum, file) => sum + file.bytes, 0);
   return { total, missing: total - here.reduce((sum, n) => sum + n, 0) };
 }

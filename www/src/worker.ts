@@ -63,6 +63,8 @@ async function run(call: Exclude<Call, { type: 'cancel' }>): Promise<unknown> {
   switch (call.type) {
     case 'prepare':
       return prepare(call.args);
+    case 'measure':
+      return measure(need().engine, need().store, need().added);
     case 'load':
       return load(call.id);
     case 'open':
@@ -84,7 +86,7 @@ async function prepare({ wasm, weightsBase, device, manifest }: PrepareArgs): Pr
   const engine = await EngineClass.create(text, device);
   const store = await openStore(weightsBase);
   held = { engine, store, weightsBase, added: new Set() };
-  return { device: engine.device(), ...(await measure(engine, store)), store: store.kind, manifest: text, module };
+  return { device: engine.device(), ...(await measure(engine, store, held.added)), store: store.kind, manifest: text, module };
 }
 
 async function load(id: number): Promise<Ready> {
