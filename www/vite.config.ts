@@ -3,19 +3,21 @@
 // FACEXT_DIST  output directory (default ../dist)
 // FACEXT_PKG   directory of the wasm-bindgen output (default ./pkg; the tests put their fake engine here)
 import { fileURLToPath } from 'node:url';
+import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defineConfig } from 'vite';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const pkg = resolve(here, process.env.FACEXT_PKG ?? 'pkg');
+const outDir = resolve(here, process.env.FACEXT_DIST ?? '../dist');
 
 export default defineConfig({
   root: here,
   base: './',
   resolve: { alias: { '#pkg': pkg } },
   build: {
-    outDir: resolve(here, process.env.FACEXT_DIST ?? '../dist'),
-    // The lead's build script puts weights/ beside the page: only what Vite wrote may be replaced.
+    outDir,
+    // build.sh puts weights/ beside the page: only what an earlier build wrote may go (see the plugin below).
     emptyOutDir: false,
     assetsDir: 'assets',
     // A wasm file inlined as data: would need a wider content security policy.
@@ -24,5 +26,6 @@ export default defineConfig({
     modulePreload: false,
     reportCompressedSize: true,
   },
+  plugins: [{ name: 'clear-assets', apply: 'build', buildStart: () => rmSync(resolve(outDir, 'assets'), { recursive: true, force: true }) }],
   worker: { format: 'es' },
 });
