@@ -147,25 +147,18 @@ test('old files are evicted when the manifest changes', async (t) => {
   assert.deepEqual(sizes, [17, 200_000, 200_000, 200_000]);
 });
 
-for (const [name, script, words] of [
-  ['OPFS', "StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException('no', 'SecurityError'));", 'the Cache API'],
-  ['OPFS and Cache API', "StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException('no', 'SecurityError')); CacheStorage.prototype.open = () => Promise.reject(new DOMException('no', 'SecurityError'));", 'memory'],
-]) {
-  test(`without ${name} the model works from ${words}`, async (t) => {
-    const { server, browser } = await scene(t);
-    // A worker has its own globals: put the refusal at the head of its script.
-    await browser.context.route(/worker-.*\.js$/, async (route) => {
-      const answer = await route.fetch();
-      await route.fulfill({ response: answer, body: `${script}\n${await answer.text()}` });
-    });
-    const page = await browser.page(server.url);
+const NO_OPFS = "StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException('no', 'SecurityError'));";
+const NO_CACHE = "CacheStorage.prototype.open = () => Promise.reject(new DOMException('no', 'SecurityError'));";
+for (const [name, prelude, from] of [['OPFS', NO_OPFS, 'the Cache API'], ['OPFS and Cache API', NO_OPFS + NO_CACHE, 'memory']]) {
+  test(`without ${name} the model works from ${from}`, async (t) => {
+    const { server, browser, page } = await scene(t, { server: { prelude } });
     await ready(page);
     await choose(page, drawnFace());
     await answered(page);
     await page.close();
     const count = server.weightsLog().length;
     const second = await browser.page(server.url);
-    if (words === 'memory') await second.locator('[data-test="download"]').waitFor();
+    if (from === 'memory') await second.locator('[data-test="download"]').waitFor();
     else await second.locator('[part="model"]').waitFor({ state: 'detached' });
     assert.equal(server.weightsLog().length, count);
   });

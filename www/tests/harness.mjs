@@ -3,7 +3,7 @@
 // The server is also the browser's HTTP proxy, so every request of the page to any host is seen and counted, not only those to us.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,8 +55,9 @@ export function fakeWeights(fake = {}, shardBytes = 300_000) {
  *   flip: { name: times }  one bit is wrong, in that many answers
  *   slow: milliseconds     pause before each 32 kB of a weights file
  *   noRange: true          Range is ignored
+ * `prelude` is script put at the head of the worker, to take a browser feature away from it.
  */
-export async function startServer({ fake = {}, base = '/', shardBytes } = {}) {
+export async function startServer({ fake = {}, base = '/', shardBytes, prelude } = {}) {
   const weights = fakeWeights(fake, shardBytes);
   const pages = handler({ root: fakeDist(), base });
   const log = [];
@@ -69,6 +70,10 @@ export async function startServer({ fake = {}, base = '/', shardBytes } = {}) {
     response.on('close', () => (entry.status = response.statusCode));
     if (url.port !== String(server.address().port)) return response.writeHead(502).end();
     request.url = url.pathname + url.search;
+    if (prelude && /\/worker-[^/]*\.js$/.test(url.pathname)) {
+      const script = readFileSync(join(fakeDist(), url.pathname.slice(base.length)), 'utf8');
+      return response.writeHead(200, { 'content-type': 'text/javascript' }).end(`${prelude}\n${script}`);
+    }
     const name = url.pathname.startsWith(`${base}weights/`) ? url.pathname.slice(`${base}weights/`.length) : null;
     if (name === null) return pages(request, response);
     if (name === 'manifest.json') return response.writeHead(200, { 'content-type': 'application/json' }).end(weights.manifest);
