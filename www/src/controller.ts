@@ -44,6 +44,8 @@ export class Controller {
   ask: Ask = { where: 'face', task: 'age', region: '', face: -1 };
   box: Box | null = null;
   drawing = false;
+  /** The stage shows one face large instead of the whole photo. */
+  zoomed = false;
   opacity = 0.7;
   problem: Fault | null = null;
   notice = '';
@@ -173,7 +175,7 @@ export class Controller {
 
   private replacePhoto(photo: Photo): void {
     if (this.photo && this.photo.url !== photo.url) URL.revokeObjectURL(this.photo.url);
-    this.set({ photo, runs: [], shown: 0, box: null, drawing: false, lit: null, pinned: null, ask: { where: 'face', task: 'age', region: '', face: -1 } });
+    this.set({ photo, runs: [], shown: 0, box: null, drawing: false, zoomed: false, lit: null, pinned: null, ask: { where: 'face', task: 'age', region: '', face: -1 } });
   }
 
   /** Sends the question that the form holds. */
@@ -247,12 +249,28 @@ export class Controller {
     this.set({ ask: { ...this.ask, ...change } });
   }
 
+  /** While a box is being drawn. */
+  draftBox(box: Box | null): void {
+    this.set({ box });
+  }
+
   setBox(box: Box | null): void {
     this.set({ box, ask: box ? { ...this.ask, where: 'box' } : this.ask });
   }
 
   setDrawing(drawing: boolean): void {
     this.set({ drawing });
+  }
+
+  setZoomed(zoomed: boolean): void {
+    this.set({ zoomed });
+  }
+
+  /** The face to show large: the one that is lit, else the one that is asked about, else the largest. */
+  get zoomFace(): Box | null {
+    const faces = this.photo?.opened?.faces ?? [];
+    const chosen = faces[this.pinned?.face ?? this.ask.face];
+    return (chosen ?? [...faces].sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3])[0])?.box ?? null;
   }
 
   setOpacity(opacity: number): void {
@@ -297,7 +315,7 @@ export class Controller {
     this.set({ problem: fault });
   }
 
-  private set(change: Partial<Pick<Controller, 'model' | 'photo' | 'runs' | 'shown' | 'ask' | 'box' | 'drawing' | 'opacity' | 'problem' | 'notice' | 'busy' | 'lit' | 'pinned'>>): void {
+  private set(change: Partial<Pick<Controller, 'model' | 'photo' | 'runs' | 'shown' | 'ask' | 'box' | 'drawing' | 'zoomed' | 'opacity' | 'problem' | 'notice' | 'busy' | 'lit' | 'pinned'>>): void {
     Object.assign(this, change);
     this.changed();
   }

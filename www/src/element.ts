@@ -41,7 +41,7 @@ export class FacextAnalyzer extends LitElement {
   private readonly boxTool = new BoxTool({
     size: () => ({ width: this.controller?.photo?.width || 1, height: this.controller?.photo?.height || 1 }),
     box: () => this.controller?.box ?? null,
-    change: (box) => this.controller?.setBox(box),
+    change: (box) => this.controller?.draftBox(box),
     commit: (box) => this.controller?.setBox(box),
   });
 
@@ -68,6 +68,7 @@ export class FacextAnalyzer extends LitElement {
     window.addEventListener('drop', (e) => this.onDrop(e), options);
     window.addEventListener('paste', (e) => this.onPaste(e), options);
     window.addEventListener('keydown', (e) => this.onEscape(e), options);
+    this.renderRoot.addEventListener('transitionend', () => this.paint(), options);
     if (this.controller.model.state === 'preparing') void this.controller.prepare();
   }
 
@@ -127,7 +128,24 @@ export class FacextAnalyzer extends LitElement {
     const frame = this.renderRoot.querySelector('.frame');
     this.resizes.disconnect();
     if (frame) this.resizes.observe(frame);
+    this.zoom();
     this.paint();
+  }
+
+  /** Brings one face to the middle of the stage. By the style object: the page's policy forbids style attributes. */
+  private zoom(): void {
+    const frame = this.renderRoot.querySelector<HTMLElement>('.frame');
+    const stage = frame?.parentElement;
+    const c = this.controller;
+    if (!frame || !stage || !c?.photo) return;
+    const face = c.zoomed ? c.zoomFace : null;
+    if (!face || !frame.offsetWidth) return void (frame.style.transform = '');
+    const shown = frame.offsetWidth / c.photo.width;
+    const [x, y, w, h] = face.map((v) => v * shown) as [number, number, number, number];
+    const scale = Math.min(8, Math.max(1, Math.min(stage.clientWidth / (w * 1.5), stage.clientHeight / (h * 1.5))));
+    const dx = stage.clientWidth / 2 - frame.offsetLeft + stage.offsetLeft - (x + w / 2) * scale;
+    const dy = stage.clientHeight / 2 - frame.offsetTop + stage.offsetTop - (y + h / 2) * scale;
+    frame.style.transform = `translate(${dx}px, ${dy}px) scale(${scale})`;
   }
 
   // ---- overlay ------------------------------------------------------------------------------------------------------------

@@ -140,9 +140,14 @@ function canvasOf(image: ImageData): HTMLCanvasElement {
   return canvas;
 }
 
+/** The number stands beside the mask, never on the evidence itself. */
 function drawNumber(context: CanvasRenderingContext2D, item: OverlayMask, scale: number, unit: number): void {
-  const [x, y, w, h] = item.mask.bbox;
-  disc(context, (x + w / 2) * scale, (y + h / 2) * scale, 10 * unit, PALETTE[(item.number - 1) % PALETTE.length]!, String(item.number), unit);
+  const [x, y] = item.mask.bbox;
+  const radius = 9 * unit;
+  const inside = (at: number, max: number) => Math.min(Math.max(at, radius + unit), max - radius - unit);
+  const left = inside(x * scale - radius * 0.9, context.canvas.width);
+  const top = inside(y * scale - radius * 0.9, context.canvas.height);
+  disc(context, left, top, radius, PALETTE[(item.number - 1) % PALETTE.length]!, String(item.number), unit);
 }
 
 function disc(context: CanvasRenderingContext2D, x: number, y: number, radius: number, colour: string, text: string, unit: number): void {

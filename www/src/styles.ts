@@ -30,7 +30,14 @@ export const styles = css`
 
   .layout { display: grid; gap: var(--gap); grid-template-columns: minmax(0, 1fr); align-items: start; }
   .column { display: grid; gap: var(--gap); min-width: 0; }
+  /* On a narrow screen the limits come after the question form; neither holds anything focusable, so the keyboard order stays. */
+  @container (max-width: 859px) {
+    .layout > .column { display: contents; }
+    .layout > .ask { order: 1; }
+    .limits-card, .device-line { order: 2; }
+  }
   @container (min-width: 860px) {
+    .drop { min-height: 460px; }
     .layout { grid-template-columns: minmax(0, 11fr) minmax(0, 9fr); }
     .layout > .photo { grid-column: 1; }
     .layout > .ask { grid-column: 1; }
@@ -71,7 +78,7 @@ export const styles = css`
   .lead { font-size: 1.1875rem; font-weight: 600; line-height: 1.35; text-wrap: balance; }
 
   .stage { display: grid; place-items: center; background: var(--sunk); border-radius: 8px; overflow: hidden; min-height: 180px; }
-  .frame { position: relative; max-width: 100%; line-height: 0; }
+  .frame { position: relative; max-width: 100%; line-height: 0; transform-origin: 0 0; transition: transform 0.2s ease-out; }
   .frame img { display: block; max-width: 100%; max-height: min(66vh, 620px); width: auto; height: auto; }
   .frame canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
   .frame canvas.drawing { touch-action: none; cursor: crosshair; }
@@ -92,7 +99,7 @@ export const styles = css`
   .answer { font-size: 1.0625rem; line-height: 1.75; overflow-wrap: anywhere; white-space: pre-line; }
   .caret::after { content: ''; display: inline-block; width: 0.5em; height: 1em; margin-inline-start: 2px; vertical-align: -0.15em; background: var(--faint); animation: blink 1.1s steps(2) infinite; }
   @keyframes blink { 50% { opacity: 0; } }
-  @media (prefers-reduced-motion: reduce) { .caret::after { animation: none; } }
+  @media (prefers-reduced-motion: reduce) { .frame { transition: none; } .caret::after { animation: none; } }
 
   .phrase {
     display: inline; min-height: 0; padding: 1px 4px 1px 2px; border: 0; border-radius: 4px; background: none; font: inherit; font-weight: 550; text-align: start;
@@ -105,6 +112,7 @@ export const styles = css`
   }
   .c0 { --mark: #56b4e9; } .c1 { --mark: #e69f00; } .c2 { --mark: #cc79a7; } .c3 { --mark: #009e73; } .c4 { --mark: #f0e442; } .c5 { --mark: #d55e00; }
   .c6 { --mark: #0072b2; --on-mark: #ffffff; }
+  .marks-title { margin-bottom: 4px; }
   .marks { display: grid; gap: 2px; }
   .mark { display: flex; gap: 4px 10px; flex-wrap: wrap; align-items: baseline; width: 100%; text-align: start; border-color: transparent; background: none; padding: 7px 8px; font-weight: 500; }
   .mark .soft { font-weight: 400; }

@@ -52,5 +52,5 @@ function remaining(model: { toFetch: number; fetched: number; since: number }): 
 
 export function deviceLine(c: Controller): TemplateResult | typeof nothing {
   const device = c.session.device;
-  return device ? html`<p class="small soft" data-test="device">Computed on: ${deviceWords(device)}.</p>` : nothing;
+  return device ? html`<p class="small soft device-line" data-test="device">Computed on: ${deviceWords(device)}.</p>` : nothing;
 }

@@ -49,6 +49,9 @@ export function photoCard(c: Controller, on: PhotoHandlers): TemplateResult {
       ${photo.opened
         ? html`<button data-test="draw" aria-pressed=${c.drawing} @click=${() => c.setDrawing(!c.drawing)}>Draw a box</button>`
         : nothing}
+      ${photo.opened?.faces.length
+        ? html`<button data-test="zoom" aria-pressed=${c.zoomed} @click=${() => c.setZoomed(!c.zoomed)}>Zoom to face</button>`
+        : nothing}
       ${masks
         ? html`<label class="field small push">Marks
             <input type="range" min="0" max="1" step="0.05" .value=${String(c.opacity)} data-test="opacity"

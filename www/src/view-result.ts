@@ -78,7 +78,7 @@ function faceView(c: Controller, run: Run, face: FaceLive, index: number, many: 
       ? html`<p class="answer ${caret ? 'caret' : ''}" data-test="answer">${face.pieces.map((piece) => (piece.mask === null ? piece.text : phrase(c, run, index, piece.mask, piece.text)))}</p>`
       : nothing}
     ${face.masks.some(Boolean)
-      ? html`<div><h3 class="soft">Marked places</h3>
+      ? html`<div><h3 class="soft marks-title">Marked places</h3>
           <ul class="marks">${face.masks.map((mask, id) => (mask ? html`<li>${markRow(c, run, face, index, id, mask)}</li>` : nothing))}</ul></div>`
       : nothing}
   </div>`;
@@ -125,7 +125,7 @@ function markRow(c: Controller, run: Run, face: FaceLive, index: number, id: num
 }
 
 export function limitsCard(): TemplateResult {
-  return html`<section class="card stack" part="limits" aria-label="What this does not show" data-test="limits">
+  return html`<section class="card stack limits-card" part="limits" aria-label="What this does not show" data-test="limits">
     <h2>What this does not show</h2>
     <ul class="limits small">${LIMITS.map((line) => html`<li>${line}</li>`)}</ul>
   </section>`;

@@ -18,6 +18,9 @@ export const OUT = process.env.FACEXT_TEST_OUT ?? join(WWW, 'tests/.out');
 export const CHROMIUM = process.env.FACEXT_CHROMIUM ?? '/usr/bin/chromium';
 export const FLAGS = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
+/** What this browser asks of its maker on its own, whatever page is open. A page's request to them would be seen by Playwright. */
+const BROWSERS_OWN = /(^|\.)(google|googleapis|gvt1|gstatic)\.com$/;
+
 let built;
 /** Builds the page around the fake engine, once for each test process. */
 export function fakeDist() {
@@ -49,7 +52,7 @@ export function fakeWeights(fake = {}, shardBytes = 300_000) {
 }
 
 /**
- * Serves the fake page. `faults` may be changed while it runs:
+ * Serves the fake page, or the real one at `root` (then nothing is faked). `faults` may be changed while it runs:
  *   cut: { name: bytes }  the connection breaks after that many bytes, once
  *   missing: Set of names  404
  *   flip: { name: times }  one bit is wrong, in that many answers
@@ -57,30 +60,35 @@ export function fakeWeights(fake = {}, shardBytes = 300_000) {
  *   noRange: true          Range is ignored
  * `prelude` is script put at the head of the worker, to take a browser feature away from it.
  */
-export async function startServer({ fake = {}, base = '/', shardBytes, prelude } = {}) {
+export async function startServer({ fake = {}, base = '/', shardBytes, prelude, root } = {}) {
   const weights = fakeWeights(fake, shardBytes);
-  const pages = handler({ root: fakeDist(), base });
+  const pages = handler({ root: root ?? fakeDist(), base });
   const log = [];
   const faults = { cut: {}, missing: new Set(), flip: {}, slow: 0, noRange: false };
   const server = createServer(async (request, response) => {
     // In absolute form when we act as the proxy.
     const url = new URL(request.url, `http://${request.headers.host}`);
     const entry = { url: url.href, path: url.pathname, range: request.headers.range ?? null, sent: 0, status: 0 };
+    if (BROWSERS_OWN.test(url.hostname)) return response.writeHead(502).end();
     log.push(entry);
-    response.on('close', () => (entry.status = response.statusCode));
+    response.on('close', () => {
+      entry.status = response.statusCode;
+      // Files that the static server sends are counted by their header; ours are counted chunk by chunk.
+      if (entry.sent === 0) entry.sent = Number(response.getHeader('content-length') ?? 0);
+    });
     if (url.port !== String(server.address().port)) return response.writeHead(502).end();
     request.url = url.pathname + url.search;
     if (prelude && /\/worker-[^/]*\.js$/.test(url.pathname)) {
       const script = readFileSync(join(fakeDist(), url.pathname.slice(base.length)), 'utf8');
       return response.writeHead(200, { 'content-type': 'text/javascript' }).end(`${prelude}\n${script}`);
     }
-    const name = url.pathname.startsWith(`${base}weights/`) ? url.pathname.slice(`${base}weights/`.length) : null;
+    const name = !root && url.pathname.startsWith(`${base}weights/`) ? url.pathname.slice(`${base}weights/`.length) : null;
     if (name === null) return pages(request, response);
     if (name === 'manifest.json') return response.writeHead(200, { 'content-type': 'application/json' }).end(weights.manifest);
     await sendFile(name, entry, request, response);
   });
   server.on('connect', (request, socket) => {
-    log.push({ url: request.url, path: null, range: null, sent: 0, status: 403 });
+    if (!BROWSERS_OWN.test(request.url.split(':')[0])) log.push({ url: `https://${request.url}/`, path: null, range: null, sent: 0, status: 403 });
     socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
   });
 
