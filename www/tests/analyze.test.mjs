@@ -185,3 +185,9 @@ test('weights of another site are refused, whatever the address says', async (t)
   await page.locator('[data-test="download"]').waitFor();
   assert.ok(server.log.every((e) => new URL(e.url).hostname === '127.0.0.1'));
 });
+
+test('with a graphics processor (a software one here) the page says so', async (t) => {
+  const args = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+  const { at } = await scene(t, { query: '?device=gpu', browser: { args } });
+  assert.match(await at('device').innerText(), /Graphics processor.*as asked for/);
+});

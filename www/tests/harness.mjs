@@ -88,6 +88,7 @@ export async function startServer({ fake = {}, base = '/', shardBytes, prelude, 
     await sendFile(name, entry, request, response);
   });
   server.on('connect', (request, socket) => {
+    socket.on('error', () => {});
     if (!BROWSERS_OWN.test(request.url.split(':')[0])) log.push({ url: `https://${request.url}/`, path: null, range: null, sent: 0, status: 403 });
     socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
   });

@@ -69,6 +69,25 @@ test('the opacity slider hides and shows the masks', async (t) => {
   assert.ok((await overlayAt(page, ...EYEBROW))[3] > 60);
 });
 
+test('zoom to face: the masks stay on their places, and the pointer finds them there', async (t) => {
+  const { page, at } = await withAnswer(t);
+  const small = await page.locator('canvas').boundingBox();
+  await at('zoom').click();
+  await page.waitForTimeout(350);
+  const large = await page.locator('canvas').boundingBox();
+  assert.ok(large.width > small.width * 1.05, `${large.width} against ${small.width}`);
+  const stage = await page.locator('.stage').boundingBox();
+  const middle = large.x + large.width / 2 - (stage.x + stage.width / 2);
+  assert.ok(Math.abs(middle) < 3, 'the face of the fake is in the middle');
+  assert.ok((await overlayAt(page, ...EYEBROW))[3] > 30);
+  await page.mouse.move(large.x + (MOUTH[0] / 640) * large.width, large.y + (MOUTH[1] / 480) * large.height);
+  await page.waitForTimeout(50);
+  assert.match(await at('phrase').nth(1).getAttribute('class'), /\bon\b/);
+  await at('zoom').click();
+  await page.waitForTimeout(350);
+  assert.equal(Math.round((await page.locator('canvas').boundingBox()).width), Math.round(small.width));
+});
+
 test('a drawn box is asked about with exactly its pixels; Escape drops a draft', async (t) => {
   const { page, at } = await withAnswer(t);
   await at('draw').click();
@@ -200,8 +219,16 @@ test('phone and desktop, light and dark: no sideways scrolling (screenshots in t
   const photo = existsSync(sample) ? readFileSync(sample) : face;
   // The portrait's face, as shares of its 512 × 512 pixels.
   const faces = existsSync(sample) ? [[0.34, 0.12, 0.2, 0.26]] : undefined;
-  const { server, browser, page } = await scene(t, { server: { fake: faces ? { faces } : {} } });
-  await ready(page);
+  const { server, browser, page, at } = await scene(t, { server: { fake: faces ? { faces } : {} } });
+  await at('download').waitFor();
+  await page.screenshot({ path: join(OUT, 'first-1280-light.png'), fullPage: true });
+  await page.setViewportSize({ width: 390, height: 844 });
+  server.faults.slow = 100;
+  await at('download').click();
+  await page.waitForTimeout(2000);
+  await page.screenshot({ path: join(OUT, 'loading-390-light.png'), fullPage: true });
+  server.faults.slow = 0;
+  await page.locator('[part="model"]').waitFor({ state: 'detached' });
   await page.close();
   for (const width of [390, 1280]) {
     for (const colorScheme of ['light', 'dark']) {
@@ -217,6 +244,13 @@ test('phone and desktop, light and dark: no sideways scrolling (screenshots in t
       await view.locator('input[value=region]').check();
       await view.locator('[data-test="phrase"]').first().focus();
       await shot('answer');
+      await view.locator('[data-test="zoom"]').click();
+      await view.locator('input[value=box]').check();
+      await view.locator('canvas').press('ArrowDown');
+      await view.locator('[data-test="ask"]').click();
+      await view.locator('[data-test="result"][data-state="done"] >> nth=1').waitFor();
+      await view.waitForTimeout(300);
+      await shot('asked');
       await choose(view, Buffer.from('text'), 'letter.jpg');
       await view.locator('[data-test="problem"]').waitFor();
       await shot('problem');

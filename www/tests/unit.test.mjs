@@ -1,7 +1,9 @@
 // Pure functions of the page, without a browser: run-length masks against pycocotools, the streaming reducer, the server's ranges, and
 // that every error code of the Rust crate has words.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runnerImport } from 'vite';
@@ -66,4 +68,25 @@ test('byte ranges', () => {
   assert.equal(parseRange('bytes=100-', 100), 'bad');
   assert.equal(parseRange('bytes=', 100), null);
   assert.equal(parseRange(undefined, 100), null);
+});
+
+test('the static server: types, ranges, revalidation, a sub-path, and no way out of its directory', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'facext-serve-'));
+  writeFileSync(join(root, 'index.html'), '<p>hello');
+  writeFileSync(join(root, 'a.wasm'), Buffer.from('0123456789'));
+  symlinkSync('/etc/hostname', join(root, 'link.txt'));
+  const child = spawn(process.execPath, [join(WWW, 'serve.mjs'), root, '0', '--base', 'sub']);
+  t.after(() => child.kill());
+  const url = await new Promise((done) => child.stdout.once('data', (d) => done(String(d).trim())));
+  assert.match(url, /^http:\/\/127\.0\.0\.1:\d+\/sub\/$/);
+  const page = await fetch(url);
+  assert.match(page.headers.get('content-type'), /text\/html/);
+  const etag = page.headers.get('etag');
+  assert.equal((await fetch(url, { headers: { 'if-none-match': etag } })).status, 304);
+  const part = await fetch(`${url}a.wasm`, { headers: { range: 'bytes=4-6' } });
+  assert.deepEqual([part.status, await part.text(), part.headers.get('content-range'), part.headers.get('content-type')], [206, '456', 'bytes 4-6/10', 'application/wasm']);
+  assert.equal((await fetch(`${url}a.wasm`, { headers: { range: 'bytes=10-' } })).status, 416);
+  for (const path of ['link.txt', '%2e%2e/%2e%2e/etc/hostname', '..%2fserve.mjs', 'none']) assert.equal((await fetch(url + path)).status, 404, path);
+  assert.equal((await fetch(new URL('/index.html', url))).status, 404);
+  assert.equal((await fetch(url, { method: 'POST' })).status, 405);
 });

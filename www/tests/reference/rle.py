@@ -1,6 +1,6 @@
 """Makes tests/fixtures/rle.json: masks and their COCO compressed run-length strings, by pycocotools (the reference).
 
-Needs: numpy, pycocotools 2.0.8. Run: python3 www/tests/reference/rle.py > www/tests/fixtures/rle.json
+Needs: numpy, pycocotools 2.0.11. Run: python3 www/tests/reference/rle.py > www/tests/fixtures/rle.json
 """
 import json
 
