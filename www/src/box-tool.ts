@@ -14,6 +14,8 @@ export interface BoxToolHost {
   size(): { width: number; height: number };
   /** The present box, draft or finished. */
   box(): Box | null;
+  /** Where a box begins that is made by keyboard. */
+  start(): Box;
   change(box: Box | null): void;
   commit(box: Box): void;
 }
@@ -77,8 +79,7 @@ export class BoxTool {
     const delta = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
     if (!delta) return;
     event.preventDefault();
-    const { width, height } = this.host.size();
-    const [x, y, w, h] = this.host.box() ?? [width * 0.4, height * 0.4, width * 0.2, height * 0.2];
+    const [x, y, w, h] = this.host.box() ?? this.fit(this.host.start());
     const [dx, dy] = delta as [number, number];
     this.host.commit(this.fit(event.altKey ? [x, y, w + dx, h + dy] : [x + dx, y + dy, w, h]));
   }

@@ -41,6 +41,10 @@ export class FacextAnalyzer extends LitElement {
   private readonly boxTool = new BoxTool({
     size: () => ({ width: this.controller?.photo?.width || 1, height: this.controller?.photo?.height || 1 }),
     box: () => this.controller?.box ?? null,
+    start: () => {
+      const [x, y, w, h] = this.controller?.zoomFace ?? [0, 0, this.controller?.photo?.width ?? 1, this.controller?.photo?.height ?? 1];
+      return [x + w * 0.3, y + h * 0.3, w * 0.4, h * 0.4];
+    },
     change: (box) => this.controller?.draftBox(box),
     commit: (box) => this.controller?.setBox(box),
   });

@@ -10,7 +10,7 @@ import { Fault, isFatal, throwIfAborted, toFault } from './fault';
 import type { Call, DeviceInfo, Opened, PrepareArgs, Prepared, Ready, Region, Reply, Report, Request, WorkerEvent } from './protocol';
 
 /** How long a worker may take to obey a stop before it is terminated; the rest of the 200 ms is for the page. */
-const STOP_GRACE_MS = 150;
+const STOP_GRACE_MS = 120;
 
 export interface SessionOptions {
   /** Makes one worker. A function, because each bundler wants to see the `new Worker(...)` in its own way. */
@@ -89,7 +89,7 @@ export class Session {
 
   /** Brings the weights in and builds the engine. `progress` events count bytes. */
   load(options: CallOptions = {}): Promise<Ready> {
-    return this.enqueue(options.signal, () => this.reachLoaded(options));
+    return this.enqueue(options.signal, () => this.reachLoaded(options, true));
   }
 
   /** Decodes a photo and finds its faces. A photo that fails leaves the earlier one in place. */
@@ -184,11 +184,11 @@ export class Session {
     return this.prepared;
   }
 
-  private async reachLoaded(options: CallOptions): Promise<Ready> {
+  /** Only an explicit `load` may fetch: a replacement worker must find the weights in storage, nothing is downloaded behind one's back. */
+  private async reachLoaded(options: CallOptions, mayFetch = false): Promise<Ready> {
     if (this.loaded && this.level === 'loaded') return this.loaded;
     const prepared = await this.reachPrepared(options);
-    // A replacement worker must find the weights in storage: never download again behind the person's back.
-    if (this.loaded && prepared.missing > 0) {
+    if (!mayFetch && prepared.missing > 0) {
       this.loaded = null;
       throw new Fault('storage.gone', `${prepared.missing}`);
     }
@@ -218,7 +218,7 @@ export class Session {
         timer = setTimeout(() => {
           this.drop(new Fault('cancelled'));
           // Ready again before the next question, from storage.
-          if (this.loaded && !this.disposed) this.load().catch(() => {});
+          if (this.loaded && !this.disposed) this.enqueue(undefined, () => this.reachLoaded({})).catch(() => {});
         }, STOP_GRACE_MS);
       };
       const settle = () => {

@@ -37,7 +37,7 @@ export const styles = css`
     .limits-card, .device-line { order: 2; }
   }
   @container (min-width: 860px) {
-    .drop { min-height: 460px; }
+    .layout .drop { min-height: 460px; }
     .layout { grid-template-columns: minmax(0, 11fr) minmax(0, 9fr); }
     .layout > .photo { grid-column: 1; }
     .layout > .ask { grid-column: 1; }
@@ -46,6 +46,7 @@ export const styles = css`
   .card { background: var(--card); border: 1px solid var(--line); border-radius: var(--radius); padding: 18px 20px; }
   .stack { display: grid; gap: 12px; }
   .row { display: flex; flex-wrap: wrap; gap: 10px 14px; align-items: center; }
+  .head { display: flex; gap: 14px; justify-content: space-between; align-items: center; }
   .push { margin-inline-start: auto; }
 
   button, select, input { font: inherit; color: inherit; }

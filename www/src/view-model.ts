@@ -17,6 +17,12 @@ export function modelCard(c: Controller): TemplateResult | typeof nothing {
   }
   if (model.state === 'needed') {
     const partly = model.missing < model.total;
+    // Everything is here, but the model did not start or was stopped while it did.
+    if (model.missing === 0) {
+      return html`<section class="card" part="model" aria-label="Model">
+        <button class="primary" data-test="download" @click=${() => c.load()}>Start the model</button>
+      </section>`;
+    }
     return html`<section class="card stack" part="model" aria-label="Model">
       <h2>${c.photo ? 'The model is needed to check this photo' : 'Download the model once'}</h2>
       <p class="soft small">
@@ -30,9 +36,9 @@ export function modelCard(c: Controller): TemplateResult | typeof nothing {
     </section>`;
   }
   return html`<section class="card stack" part="model" aria-label="Model">
-    <div class="row">
+    <div class="head">
       <h2>${model.building ? 'Starting the model' : model.toFetch > 0 ? 'Downloading the model' : 'Loading the model'}</h2>
-      <button class="push" data-test="cancel-download" @click=${() => c.cancelLoad()}>Cancel</button>
+      <button data-test="cancel-download" @click=${() => c.cancelLoad()}>Cancel</button>
     </div>
     ${model.building
       ? html`<progress aria-label="Starting the model"></progress>`

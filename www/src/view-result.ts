@@ -73,7 +73,7 @@ function faceView(c: Controller, run: Run, face: FaceLive, index: number, many: 
   const caret = run.state === 'running' && face.pieces.length > 0 && index === run.stageFace;
   return html`<div class="face stack" role="group" aria-label="Face ${index + 1}">
     ${many ? html`<h3>Face ${index + 1}</h3>` : nothing}
-    ${face.verdict ? verdict(face.verdict) : nothing}
+    ${face.verdict && showsVerdict(c, run) ? verdict(face.verdict) : nothing}
     ${face.pieces.length
       ? html`<p class="answer ${caret ? 'caret' : ''}" data-test="answer">${face.pieces.map((piece) => (piece.mask === null ? piece.text : phrase(c, run, index, piece.mask, piece.text)))}</p>`
       : nothing}
@@ -82,6 +82,11 @@ function faceView(c: Controller, run: Run, face: FaceLive, index: number, many: 
           <ul class="marks">${face.masks.map((mask, id) => (mask ? html`<li>${markRow(c, run, face, index, id, mask)}</li>` : nothing))}</ul></div>`
       : nothing}
   </div>`;
+}
+
+/** The verdict belongs to the face, not to a question: it stands once, in the first complete answer. */
+function showsVerdict(c: Controller, run: Run): boolean {
+  return run.id === (c.runs.find((r) => r.state === 'done') ?? c.runs[0])?.id || run.request.task === 'det' || run.request.task === 'cls';
 }
 
 function verdict({ band, family }: { band: keyof typeof BANDS; family: string }): TemplateResult {

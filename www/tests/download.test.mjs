@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { answered, choose, drawnFace, ready, scene, startServer } from './harness.mjs';
 
+const NO_OPFS = "StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException('no', 'SecurityError'));";
+const NO_CACHE = "CacheStorage.prototype.open = () => Promise.reject(new DOMException('no', 'SecurityError'));";
 const TOTAL = 900_000;
 
 test('the size is stated before anything is fetched, and only a click starts it', async (t) => {
@@ -57,6 +59,21 @@ test('a tab closed in the middle loses nothing: the next visit fetches only the 
   const again = server.log.slice(before).filter((e) => e.path.includes('shard'));
   assert.ok(!again.some((e) => e.path.endsWith('shard-1.safetensors')), 'a whole file is not fetched again');
   assert.ok(again.find((e) => e.path.endsWith('shard-2.safetensors'))?.range, 'the partial one goes on by Range');
+});
+
+test('a connection that stays dead ends in words, and the next click goes on', async (t) => {
+  const { server, page, at } = await scene(t);
+  server.faults.cut['shard-2.safetensors'] = 98_304;
+  server.faults.slow = 20;
+  await at('download').click();
+  while (server.faults.cut['shard-2.safetensors']) await page.waitForTimeout(5);
+  server.faults.dead = true;
+  await at('problem').waitFor();
+  assert.equal(await at('problem').getAttribute('data-code'), 'download.failed');
+  assert.match(await at('download').innerText(), /Download the rest/);
+  server.faults.dead = false;
+  await ready(page);
+  assert.ok(server.weightsLog().at(-2).range, 'it went on by Range');
 });
 
 test('a server that ignores Range makes the file start again, and it still arrives whole', async (t) => {
@@ -147,8 +164,23 @@ test('old files are evicted when the manifest changes', async (t) => {
   assert.deepEqual(sizes, [17, 200_000, 200_000, 200_000]);
 });
 
-const NO_OPFS = "StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException('no', 'SecurityError'));";
-const NO_CACHE = "CacheStorage.prototype.open = () => Promise.reject(new DOMException('no', 'SecurityError'));";
+test('kept in memory only: after a hard stop the download is offered again, never done unasked', async (t) => {
+  const { server, page, at } = await scene(t, { server: { prelude: NO_OPFS + NO_CACHE, fake: { busy_ms: 2000 } } });
+  await ready(page);
+  await choose(page, drawnFace());
+  await at('band').waitFor();
+  await page.waitForTimeout(100);
+  const count = server.weightsLog().length;
+  await at('stop').click();
+  await at('again').click();
+  await at('problem').waitFor();
+  assert.equal(await at('problem').getAttribute('data-code'), 'storage.gone');
+  assert.equal(server.weightsLog().length, count);
+  await ready(page);
+  await at('again').first().click();
+  await answered(page);
+});
+
 for (const [name, prelude, from] of [['OPFS', NO_OPFS, 'the Cache API'], ['OPFS and Cache API', NO_OPFS + NO_CACHE, 'memory']]) {
   test(`without ${name} the model works from ${from}`, async (t) => {
     const { server, browser, page } = await scene(t, { server: { prelude } });

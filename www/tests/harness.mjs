@@ -57,6 +57,7 @@ export function fakeWeights(fake = {}, shardBytes = 300_000) {
  *   missing: Set of names  404
  *   flip: { name: times }  one bit is wrong, in that many answers
  *   slow: milliseconds     pause before each 32 kB of a weights file
+ *   dead: true             every connection for a weights file breaks at once
  *   noRange: true          Range is ignored
  * `prelude` is script put at the head of the worker, to take a browser feature away from it.
  */
@@ -64,7 +65,7 @@ export async function startServer({ fake = {}, base = '/', shardBytes, prelude, 
   const weights = fakeWeights(fake, shardBytes);
   const pages = handler({ root: root ?? fakeDist(), base });
   const log = [];
-  const faults = { cut: {}, missing: new Set(), flip: {}, slow: 0, noRange: false };
+  const faults = { cut: {}, missing: new Set(), flip: {}, slow: 0, dead: false, noRange: false };
   const server = createServer(async (request, response) => {
     // In absolute form when we act as the proxy.
     const url = new URL(request.url, `http://${request.headers.host}`);
@@ -94,6 +95,7 @@ export async function startServer({ fake = {}, base = '/', shardBytes, prelude, 
   });
 
   async function sendFile(name, entry, request, response) {
+    if (faults.dead) return response.destroy();
     let data = weights.files.get(name);
     if (!data || faults.missing.has(name)) return response.writeHead(404).end('no such file');
     if (faults.flip[name] > 0) {

@@ -119,10 +119,11 @@ test('a box by keyboard alone: arrows move and size it, number fields set it', a
   await page.locator('canvas').focus();
   for (const key of ['ArrowRight', 'Shift+ArrowDown', 'Alt+ArrowLeft']) await page.keyboard.press(key);
   const read = () => Promise.all(['left', 'top', 'width', 'height'].map((n) => at(`box-${n}`).inputValue().then(Number)));
-  assert.deepEqual(await read(), [257, 202, 127, 96]);
+  // Face box 192,96 256x288: the box begins in its middle, 269,182 102x115.
+  assert.deepEqual(await read(), [270, 192, 101, 115]);
   await at('box-left').fill('9999');
   await at('box-left').press('Tab');
-  assert.deepEqual(await read(), [640 - 127, 202, 127, 96], 'kept inside the photo');
+  assert.deepEqual(await read(), [640 - 101, 192, 101, 115], 'kept inside the photo');
 });
 
 test('drawing works by touch', async (t) => {
