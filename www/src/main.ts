@@ -1,0 +1,16 @@
+/**
+ * The page: registers the element, after handing it the two query parameters that tests and the curious may set.
+ *
+ * `?weights=./weights-tiny/` another weights directory beside the page, `?device=cpu|gpu`.
+ */
+import './page.css';
+import { define } from './element';
+
+const query = new URLSearchParams(location.search);
+const element = document.querySelector('facext-analyzer');
+const weights = query.get('weights');
+// Only a place of this site: a link must not be able to point the page at somebody else's weights.
+if (element && weights && new URL(weights, document.baseURI).origin === location.origin) element.setAttribute('weights-base', weights);
+const device = query.get('device');
+if (element && (device === 'cpu' || device === 'gpu')) element.setAttribute('device', device);
+define();

@@ -1,0 +1,27 @@
+// The wasm-bindgen output, wherever the build's FACEXT_PKG points.
+declare module '#pkg/facext.js' {
+  const engine: import('./protocol').EngineModule;
+  export default engine.default;
+  export const Engine: import('./protocol').EngineModule['Engine'];
+}
+declare module '#pkg/facext_bg.wasm?url' {
+  const url: string;
+  export default url;
+}
+declare module '*?worker&url' {
+  const url: string;
+  export default url;
+}
+// Worker-only parts of the file system API that TypeScript's page library leaves out.
+interface FileSystemSyncAccessHandle {
+  read(buffer: Uint8Array, options?: { at?: number }): number;
+  write(buffer: Uint8Array, options?: { at?: number }): number;
+  truncate(size: number): void;
+  getSize(): number;
+  flush(): void;
+  close(): void;
+}
+interface FileSystemFileHandle {
+  createSyncAccessHandle(): Promise<FileSystemSyncAccessHandle>;
+}
+declare module '*.css';

@@ -1,0 +1,110 @@
+/**
+ * One question and its answer as it grows: a pure reducer from engine events to what the page shows.
+ *
+ * While the answer streams, phrases arrive before their masks; when the report is there it replaces everything that was streamed.
+ */
+import type { Band, Box, EngineEvent, MaskOut, Report, Request, Stage } from './protocol';
+
+export interface Piece {
+  text: string;
+  /** Index into `masks`; null for plain text. */
+  mask: number | null;
+}
+
+export interface FaceLive {
+  box: Box | null;
+  verdict: { score: number; band: Band; family: string } | null;
+  pieces: Piece[];
+  masks: (MaskOut | undefined)[];
+}
+
+export interface Run {
+  id: number;
+  request: Request;
+  /** What was asked, in words; empty for the first look at the whole photo. */
+  label: string;
+  state: 'running' | 'done' | 'stopped' | 'failed';
+  stage: Stage | null;
+  stageFace: number;
+  faces: FaceLive[];
+  report: Report | null;
+  /** The worker was replaced and the answer begins again. */
+  restarted: boolean;
+}
+
+export function newRun(id: number, request: Request, label: string, boxes: Box[]): Run {
+  return { id, request, label, state: 'running', stage: null, stageFace: 0, faces: boxes.map(emptyFace), report: null, restarted: false };
+}
+
+function emptyFace(box: Box | null): FaceLive {
+  return { box, verdict: null, pieces: [], masks: [] };
+}
+
+export function applyEvent(run: Run, event: EngineEvent | { type: 'restart' }): Run {
+  if (event.type === 'restart') {
+    return { ...run, restarted: true, stage: null, faces: run.faces.map((face) => emptyFace(face.box)) };
+  }
+  if (event.type === 'stage') return { ...run, stage: event.stage, stageFace: event.face };
+  const faces = [...run.faces];
+  while (faces.length <= event.face) faces.push(emptyFace(null));
+  faces[event.face] = applyToFace(faces[event.face]!, event);
+  return { ...run, faces };
+}
+
+function applyToFace(face: FaceLive, event: Exclude<EngineEvent, { type: 'stage' }>): FaceLive {
+  switch (event.type) {
+    case 'verdict':
+      return { ...face, verdict: { score: event.score, band: event.band, family: event.family } };
+    case 'text':
+      return { ...face, pieces: addText(face.pieces, event.text) };
+    case 'phrase':
+      return { ...face, pieces: addPhrase(face.pieces, event.text, event.id) };
+    case 'mask': {
+      const masks = [...face.masks];
+      masks[event.id] = event.mask;
+      return { ...face, masks };
+    }
+  }
+}
+
+function addText(pieces: Piece[], text: string): Piece[] {
+  const last = pieces.at(-1);
+  return last && last.mask === null ? [...pieces.slice(0, -1), { text: last.text + text, mask: null }] : [...pieces, { text, mask: null }];
+}
+
+/** The words of a phrase may have streamed as plain text already: then its end becomes the phrase. */
+function addPhrase(pieces: Piece[], text: string, mask: number): Piece[] {
+  const last = pieces.at(-1);
+  if (last && last.mask === null && text && last.text.trimEnd().endsWith(text)) {
+    const before = last.text.slice(0, last.text.trimEnd().length - text.length);
+    return [...pieces.slice(0, -1), ...(before ? [{ text: before, mask: null }] : []), { text, mask }];
+  }
+  return [...pieces, { text, mask }];
+}
+
+/** The report is the truth: streamed pieces give way to it. */
+export function finish(run: Run, report: Report): Run {
+  return {
+    ...run,
+    state: 'done',
+    stage: null,
+    report,
+    faces: report.faces.map((face) => ({
+      box: face.box,
+      verdict: { score: face.score, band: face.band, family: face.family },
+      pieces: face.spans.length ? face.spans : face.answer ? [{ text: face.answer, mask: null }] : [],
+      masks: face.masks,
+    })),
+  };
+}
+
+/** A place in a run: which face, which mask. */
+export interface MaskRef {
+  run: number;
+  face: number;
+  mask: number;
+}
+
+export function sameRef(a: MaskRef | null, b: MaskRef | null): boolean {
+  return a === b || (!!a && !!b && a.run === b.run && a.face === b.face && a.mask === b.mask);
+}

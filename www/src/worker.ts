@@ -1,0 +1,135 @@
+/**
+ * The module worker that owns the engine: nothing heavy ever runs on the page's thread.
+ *
+ * Steps: `prepare` (compile the wasm, read the manifest, choose the device, measure what is missing) → `load` (weights in, engine built) →
+ * `open` a photo → `analyze` it, any number of times. After `load` it asks nothing of any network. A wasm panic may leave a promise that
+ * never settles, so the worker also reports uncaught errors as a crash: the page then replaces the whole worker.
+ */
+import initWasm, { Engine as EngineClass } from '#pkg/facext.js';
+import { Fault, toFault } from './fault';
+import type { Call, Engine, PrepareArgs, Prepared, Problem, Ready, Reply } from './protocol';
+import { openStore, type Store } from './store';
+import { addAll, measure } from './weights';
+
+interface Held {
+  engine: Engine;
+  store: Store;
+  weightsBase: string;
+  added: Set<string>;
+}
+
+let held: Held | null = null;
+/** Aborts the running `load`; an analysis is stopped through `engine.cancel()`. */
+const aborts = new Map<number, AbortController>();
+/** The last panic message: wasm prints it to the console just before the trap, which itself only says "unreachable". */
+let lastPanic = '';
+
+const post = (reply: Reply) => self.postMessage(reply);
+
+const consoleError = console.error.bind(console);
+console.error = (...args: unknown[]) => {
+  const text = args.map(String).join(' ');
+  if (text.includes('panicked at')) lastPanic = text.slice(0, 500);
+  consoleError(...args);
+};
+
+function crash(thrown: unknown): void {
+  const fault = toFault(thrown);
+  const code = fault.code === 'device.lost' ? fault.code : 'worker.crashed';
+  post({ type: 'crash', error: { code, detail: lastPanic || fault.detail } });
+}
+self.addEventListener('error', (event) => crash(event.error ?? event.message));
+self.addEventListener('unhandledrejection', (event) => crash(event.reason));
+
+self.addEventListener('message', (message: MessageEvent<Call>) => {
+  const call = message.data;
+  if (call.type === 'cancel') {
+    aborts.get(call.target)?.abort();
+    held?.engine.cancel();
+    return;
+  }
+  run(call).then(
+    (value) => post({ id: call.id, type: 'done', value }),
+    (thrown) => post({ id: call.id, type: 'error', error: problem(thrown) }),
+  );
+});
+
+function problem(thrown: unknown): Problem {
+  const fault = toFault(thrown);
+  return fault.code === 'worker.crashed' && lastPanic ? { code: fault.code, detail: lastPanic } : fault.problem;
+}
+
+async function run(call: Exclude<Call, { type: 'cancel' }>): Promise<unknown> {
+  switch (call.type) {
+    case 'prepare':
+      return prepare(call.args);
+    case 'measure':
+      return measure(need().engine, need().store, need().added);
+    case 'load':
+      return load(call.id);
+    case 'open':
+      return need().engine.open(call.bytes, call.name);
+    case 'analyze':
+      return need().engine.analyze(call.request, (event) => post({ id: call.id, type: 'event', event }));
+  }
+}
+
+function need(): Held {
+  if (!held) throw new Fault('model.failed', 'the worker was not prepared');
+  return held;
+}
+
+async function prepare({ wasm, weightsBase, device, manifest }: PrepareArgs): Promise<Prepared> {
+  const module = typeof wasm === 'string' ? await compile(wasm) : wasm;
+  await initWasm({ module_or_path: module });
+  const text = manifest ?? (await fetchManifest(new URL('manifest.json', weightsBase).href));
+  const engine = await EngineClass.create(text, device);
+  const store = await openStore(weightsBase);
+  held = { engine, store, weightsBase, added: new Set() };
+  return { device: engine.device(), ...(await measure(engine, store, held.added)), store: store.kind, manifest: text, module };
+}
+
+async function load(id: number): Promise<Ready> {
+  const { engine, store, weightsBase, added } = need();
+  const abort = new AbortController();
+  aborts.set(id, abort);
+  try {
+    await addAll(engine, store, {
+      weightsBase,
+      added,
+      signal: abort.signal,
+      onEvent: (event) => post({ id, type: 'event', event }),
+    });
+    post({ id, type: 'event', event: { type: 'building' } });
+    await engine.build();
+    return { device: engine.device(), regions: engine.regions(), store: store.kind };
+  } finally {
+    aborts.delete(id);
+  }
+}
+
+async function compile(url: string): Promise<WebAssembly.Module> {
+  const answer = await fetchOk(url, 'program.missing');
+  try {
+    return await WebAssembly.compileStreaming(answer.clone());
+  } catch (thrown) {
+    // A host that serves .wasm with another MIME type: compile from the bytes.
+    if (!(thrown instanceof TypeError)) throw new Fault('program.broken', String(thrown));
+    return await WebAssembly.compile(await answer.arrayBuffer());
+  }
+}
+
+async function fetchManifest(url: string): Promise<string> {
+  return (await fetchOk(url, 'weights.manifest', 'no-cache')).text();
+}
+
+async function fetchOk(url: string, code: string, cache: RequestCache = 'default'): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(url, { cache });
+  } catch {
+    throw new Fault('download.failed', new URL(url).pathname);
+  }
+  if (!answer.ok) throw new Fault(code, `${new URL(url).pathname}: status ${answer.status}`);
+  return answer;
+}

@@ -1,0 +1,220 @@
+// A stand-in for the wasm engine, for tests of the page and the worker only: the same surface, no model.
+//
+// Honest where the page depends on it: it compiles and starts a real (empty) wasm module, verifies size and SHA-256 of each file and keeps
+// nothing of a bad one, refuses to build with a file missing, probes WebGPU, reads the photo's size, and makes real COCO run-length masks.
+// `fake` in the manifest says how it shall fail: see FAKE below. Its verdicts mean nothing.
+
+/** Defaults of `manifest.fake`. */
+const FAKE = {
+  faces: [[0.3, 0.2, 0.4, 0.6]], // shares of the photo
+  token_ms: 4, // pause after each token
+  busy_ms: 0, // one call that blocks the worker's thread, in the middle
+  crash: '', // 'panic' | 'silent' (uncaught, the promise never settles) | 'lost' (device.lost)
+  crash_times: 0, // how many analyses crash before one works; remembered across workers
+  band: 'signs',
+};
+
+const fault = (code, detail) => ({ code, detail });
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+const hex = (buffer) => [...new Uint8Array(buffer)].map((b) => b.toString(16).padStart(2, '0')).join('');
+const sha256 = async (bytes) => hex(await crypto.subtle.digest('SHA-256', bytes));
+
+export default async function init({ module_or_path }) {
+  await WebAssembly.instantiate(module_or_path, {});
+}
+
+export class Engine {
+  #manifest;
+  #fake;
+  #device;
+  #files = new Map();
+  #built = false;
+  #photo = null;
+  #cancelled = false;
+
+  static async create(text, device) {
+    const engine = new Engine();
+    try {
+      engine.#manifest = JSON.parse(text);
+    } catch (error) {
+      throw fault('weights.manifest', error.message);
+    }
+    engine.#fake = { ...FAKE, ...engine.#manifest.fake };
+    engine.#device = await probe(device);
+    return engine;
+  }
+
+  device() {
+    return this.#device;
+  }
+
+  files() {
+    return this.#manifest.files.map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 }));
+  }
+
+  async add_file(name, bytes) {
+    const entry = this.#manifest.files.find((f) => f.name === name);
+    if (!entry) throw fault('weights.missing_shard', name);
+    if (bytes.byteLength !== entry.bytes) throw fault('weights.size', `${name}: ${bytes.byteLength} of ${entry.bytes} bytes`);
+    const found = await sha256(bytes);
+    if (found !== entry.sha256) throw fault('weights.hash', `${name}: ${found.slice(0, 12)}`);
+    this.#files.set(name, bytes.byteLength);
+  }
+
+  async build() {
+    for (const { name } of this.#manifest.files) if (!this.#files.has(name)) throw fault('weights.missing_shard', name);
+    await wait(this.#fake.build_ms ?? 10);
+    this.#built = true;
+  }
+
+  async open(bytes, name) {
+    if (!this.#built) throw fault('model.failed', 'not built');
+    this.#photo = null;
+    if (bytes.length === 0) throw fault('image.empty', name);
+    const head = String.fromCharCode(...bytes.slice(0, 4));
+    if (!(head.startsWith('\x89PNG') || head.startsWith('\xff\xd8') || head === 'RIFF')) throw fault('image.not_an_image', name);
+    let bitmap;
+    try {
+      bitmap = await createImageBitmap(new Blob([bytes]));
+    } catch {
+      throw fault('image.truncated', name);
+    }
+    const { width, height } = bitmap;
+    bitmap.close();
+    const none = name.includes('cat');
+    const faces = none ? [] : this.#fake.faces.map((f) => ({ box: [f[0] * width, f[1] * height, f[2] * width, f[3] * height].map(Math.round) }));
+    const file = { name, bytes: bytes.length, sha256: await sha256(bytes), width, height, orientation: 1 };
+    this.#photo = { status: none ? 'no_usable_face' : 'ok', reason: none ? 'none' : null, file, faces, warnings: [] };
+    return structuredClone(this.#photo);
+  }
+
+  cancel() {
+    this.#cancelled = true;
+  }
+
+  async analyze(request, emit) {
+    if (!this.#photo) throw fault('request.bad', 'no photo');
+    this.#cancelled = false;
+    const started = performance.now();
+    const { width, height } = this.#photo.file;
+    const faces = [];
+    for (const [index, { box }] of this.#photo.faces.entries()) {
+      if (request.face !== undefined && request.face !== index) continue;
+      for (const stage of ['encode', 'evidence', 'prefill']) await this.#pause(() => emit({ type: 'stage', stage, face: index }));
+      const verdict = { score: 0.71, band: this.#fake.band, family: 'attribute_edit' };
+      emit({ type: 'verdict', face: index, ...verdict });
+      await this.#maybeCrash();
+      block(this.#fake.busy_ms);
+      emit({ type: 'stage', stage: 'generate', face: index });
+      const where = request.box ? `the box ${request.box.join(', ')}` : (request.region ?? 'the face');
+      const spans = [
+        { text: `About ${where}: the `, mask: null },
+        { text: 'left eyebrow', mask: request.task === 'toe' ? null : 0 },
+        { text: ' has a blurred lower edge, and the ', mask: null },
+        { text: 'mouth', mask: request.task === 'toe' ? null : 1 },
+        { text: ' is lit from another side than the rest of the skin.', mask: null },
+      ];
+      const text = request.task === 'loc' ? spans.filter((s) => s.mask !== null) : spans;
+      for (const span of text) {
+        if (span.mask !== null) await this.#pause(() => emit({ type: 'phrase', face: index, id: span.mask, text: span.text }));
+        else for (const word of span.text.match(/\s*\S+\s*/g)) await this.#pause(() => emit({ type: 'text', face: index, text: word }));
+      }
+      emit({ type: 'stage', stage: 'masks', face: index });
+      const [x, y, w, h] = box;
+      const masks = request.task === 'toe' ? [] : [
+        ellipse(width, height, x + w * 0.3, y + h * 0.32, w * 0.17, h * 0.05, 0.72, 'left_eyebrow'),
+        ellipse(width, height, x + w * 0.5, y + h * 0.77, w * 0.2, h * 0.08, 0.31, 'mouth'),
+      ];
+      masks.forEach((mask, id) => emit({ type: 'mask', face: index, id, mask }));
+      faces.push({ box, ...verdict, answer: text.map((s) => s.text).join(''), spans: text, masks });
+    }
+    return {
+      status: this.#photo.status, reason: this.#photo.reason, file: this.#photo.file, faces, warnings: [],
+      program: { version: '0.0.0-fake', weights_sha256: '0'.repeat(64), device: this.#device.kind, preset: 'fake' },
+      timings_ms: { total: performance.now() - started },
+    };
+  }
+
+  regions() {
+    return [
+      { id: 'face', en: 'face', zh: '脸', parent: null }, { id: 'brows', en: 'eyebrows', zh: '眉', parent: 'face' },
+      { id: 'left_eyebrow', en: 'left eyebrow', zh: '左眉', parent: 'brows' }, { id: 'nose', en: 'nose', zh: '鼻', parent: 'face' },
+      { id: 'mouth', en: 'mouth', zh: '嘴', parent: 'face' },
+    ];
+  }
+
+  async #pause(emit) {
+    if (this.#cancelled) throw fault('cancelled', '');
+    emit();
+    await wait(this.#fake.token_ms);
+    if (this.#cancelled) throw fault('cancelled', '');
+  }
+
+  async #maybeCrash() {
+    if (!this.#fake.crash) return;
+    const before = await counter();
+    if (before >= this.#fake.crash_times) return;
+    if (this.#fake.crash === 'lost') throw fault('device.lost', 'asked for by the test');
+    // What a Rust panic looks like from JavaScript: a message on the console, then a trap.
+    console.error('panicked at fake.rs:1:1: asked for by the test');
+    if (this.#fake.crash === 'panic') throw new WebAssembly.RuntimeError('unreachable');
+    setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
+    await new Promise(() => {});
+  }
+}
+
+/** Counts crashes across workers of one origin; returns the number before this one. */
+async function counter() {
+  const file = await (await navigator.storage.getDirectory()).getFileHandle('fake-crashes', { create: true });
+  const handle = await file.createSyncAccessHandle();
+  const before = handle.getSize();
+  handle.write(new Uint8Array(1), { at: before });
+  handle.close();
+  return before;
+}
+
+function block(ms) {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
+
+async function probe(asked) {
+  const cpu = (reason) => ({ kind: 'cpu', name: 'WebAssembly', reason });
+  if (asked === 'cpu') return cpu('chosen');
+  if (!navigator.gpu) return cpu('no_webgpu');
+  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
+  if (!adapter) return cpu('no_adapter');
+  if (asked !== 'gpu') return cpu('fallback_adapter');
+  return { kind: 'gpu', name: adapter.info?.description ?? '', reason: 'chosen' };
+}
+
+/** An ellipse as a COCO compressed run-length mask. */
+function ellipse(width, height, cx, cy, rx, ry, quality, concept) {
+  const runs = [];
+  let value = 0;
+  let length = 0;
+  for (let x = 0; x < width; x++) {
+    for (let y = 0; y < height; y++) {
+      const bit = ((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 <= 1 ? 1 : 0;
+      if (bit !== value) {
+        runs.push(length);
+        length = 0;
+        value = bit;
+      }
+      length++;
+    }
+  }
+  runs.push(length);
+  let counts = '';
+  runs.forEach((run, i) => {
+    let x = i > 2 ? run - runs[i - 2] : run;
+    for (let more = true; more; ) {
+      let c = x & 0x1f;
+      x >>= 5;
+      more = c & 0x10 ? x !== -1 : x !== 0;
+      if (more) c |= 0x20;
+      counts += String.fromCharCode(c + 48);
+    }
+  });
+  return { rle: { size: [height, width], counts }, bbox: [cx - rx, cy - ry, 2 * rx, 2 * ry].map(Math.round), quality, concept };
+}

@@ -1,0 +1,31 @@
+// Build of the page: plain static files with relative URLs, to be served from any sub-path with no special headers.
+//
+// FACEXT_DIST  output directory (default ../dist)
+// FACEXT_PKG   directory of the wasm-bindgen output (default ./pkg; the tests put their fake engine here)
+import { fileURLToPath } from 'node:url';
+import { rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { defineConfig } from 'vite';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const pkg = resolve(here, process.env.FACEXT_PKG ?? 'pkg');
+const outDir = resolve(here, process.env.FACEXT_DIST ?? '../dist');
+
+export default defineConfig({
+  root: here,
+  base: './',
+  resolve: { alias: { '#pkg': pkg } },
+  build: {
+    outDir,
+    // build.sh puts weights/ beside the page: only what an earlier build wrote may go (see the plugin below).
+    emptyOutDir: false,
+    assetsDir: 'assets',
+    // A wasm file inlined as data: would need a wider content security policy.
+    assetsInlineLimit: 0,
+    target: 'es2022',
+    modulePreload: false,
+    reportCompressedSize: true,
+  },
+  plugins: [{ name: 'clear-assets', apply: 'build', buildStart: () => rmSync(resolve(outDir, 'assets'), { recursive: true, force: true }) }],
+  worker: { format: 'es' },
+});
