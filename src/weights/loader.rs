@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_large_matrix_is_split_and_joined() {
-        let n = 50_000;
+        let n = 100_000;
         let words = (0..64 * n as u32).map(|i| i.wrapping_mul(2_654_435_761)).collect();
         let b = Blocks { bits: 8, k: 256, n, words, scales: vec![0.5; 8 * n], mins: None };
         let float = Stored::float([5000, 1000], wave(5_000_000, 0.01));
