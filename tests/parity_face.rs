@@ -9,7 +9,7 @@ use facext::face::candidates::sigmoid;
 use facext::face::detector::{self, Detector};
 use facext::face::mesh::{self, MeshNet};
 use facext::face::sample::{Outside, Roi, sample};
-use facext::face::{FaceFinder, Face, Faces, NoFace};
+use facext::face::{Face, FaceFinder, Faces, NoFace};
 use facext::image::Rgb8;
 use facext::native::convert;
 use facext::weights::Vars;
@@ -63,16 +63,28 @@ fn resized(photo: &Rgb8, width: usize) -> Rgb8 {
     Rgb8 { width, height, data }
 }
 
-/// Puts a photo onto a canvas.
+/// Puts a photo onto a canvas; what reaches beyond it is cut.
 fn paste(canvas: &mut Rgb8, photo: &Rgb8, x: usize, y: usize) {
-    for row in 0..photo.height {
+    let width = photo.width.min(canvas.width - x) * 3;
+    for row in 0..photo.height.min(canvas.height - y) {
         let to = ((y + row) * canvas.width + x) * 3;
-        canvas.data[to..to + photo.width * 3].copy_from_slice(&photo.data[row * photo.width * 3..][..photo.width * 3]);
+        canvas.data[to..to + width].copy_from_slice(&photo.data[row * photo.width * 3..][..width]);
     }
 }
 
 fn find(finder: &FaceFinder, photo: &Rgb8) -> Faces {
     pollster::block_on(finder.find_in(photo)).unwrap()
+}
+
+/// Why none is usable, or how many are.
+fn reason(finder: &FaceFinder, photo: &Rgb8) -> Result<NoFace, usize> {
+    match find(finder, photo) {
+        Faces::Found(faces) => Err(faces.len()),
+        Faces::NoneUsable { reason, detail } => {
+            println!("{reason:?}: {detail}");
+            Ok(reason)
+        }
+    }
 }
 
 fn found(finder: &FaceFinder, photo: &Rgb8) -> Vec<Face> {
@@ -143,9 +155,9 @@ fn networks_agree_with_tflite() {
     }
 }
 
-/// Ours averages where MediaPipe samples bilinearly, and looks twice where its image mode looks once: the points move by a
-/// fraction of a percent. 1.5 % of the distance between the irises is the limit for the mean, 5 % for the worst point (the
-/// outline, where two looks differ most).
+/// Ours averages pixels where MediaPipe samples bilinearly, so that the detector's box and with it the square of the mesh
+/// differ by a pixel or so. 1.5 % of the distance between the irises is the limit for the mean, 5 % for the worst point (on
+/// the outline). Weights that are wrong anywhere, or a square off by a tenth, exceed both.
 #[test]
 fn the_astronaut_has_mediapipes_mesh() {
     let (Some(v), Some(p)) = (vars(), photo("astronaut")) else { return };
@@ -157,15 +169,19 @@ fn the_astronaut_has_mediapipes_mesh() {
     let unit = apart(&theirs.points[468], &theirs.points[473]);
     let off: Vec<f32> = faces[0].mesh.iter().zip(&theirs.points).map(|(a, b)| apart(a, b) / unit).collect();
     let (mean, worst) = (off.iter().sum::<f32>() / off.len() as f32, off.iter().fold(0.0f32, |m, v| m.max(*v)));
-    println!("eyes {unit:.1} px apart; mean {mean:.4}, worst {worst:.4}; {:?} score {:.3} sharpness {:.4}", faces[0].bbox, faces[0].score, faces[0].sharpness);
+    println!(
+        "eyes {unit:.1} px apart; mean {mean:.4}, worst {worst:.4}; {:?} score {:.3} sharpness {:.4}",
+        faces[0].bbox, faces[0].score, faces[0].sharpness
+    );
     assert!(mean < 0.015 && worst < 0.05, "mean {mean}, worst {worst}");
 }
 
 #[test]
 fn a_cat_is_not_a_face() {
     let (Some(v), Some(p)) = (vars(), photo("chelsea")) else { return };
-    let faces = find(&FaceFinder::build(&v).unwrap(), &p);
-    assert!(matches!(faces, Faces::NoneUsable { reason: NoFace::None, .. }), "{faces:?}");
+    let finder = FaceFinder::build(&v).unwrap();
+    assert_eq!(reason(&finder, &p), Ok(NoFace::None));
+    assert_eq!(reason(&finder, &resized(&p, 1500)), Ok(NoFace::None));
 }
 
 #[test]
@@ -175,12 +191,7 @@ fn three_faces_are_found_left_to_right() {
     // Faces about 105, 160 and 125 px wide.
     let places = [(460, 20, 380), (700, 480, 100), (560, 930, 5)];
     for (width, x, y) in places {
-        let mut small = resized(&p, width);
-        small.height = small.height.min(900 - y);
-        small.width = small.width.min(1500 - x);
-        if small.width < width {
-            small = Rgb8 { width: small.width, height: small.height, data: resized(&p, width).data.chunks(width * 3).flat_map(|r| r[..small.width * 3].to_vec()).collect() };
-        }
+        let small = resized(&p, width);
         paste(&mut canvas, &small, x, y);
     }
     let faces = found(&FaceFinder::build(&v).unwrap(), &canvas);
@@ -188,7 +199,10 @@ fn three_faces_are_found_left_to_right() {
     let alone = found(&FaceFinder::build(&v).unwrap(), &p);
     for (face, (width, x, y)) in faces.iter().zip(places) {
         let k = width as f32 / p.width as f32;
-        let there = [x as f32 + k * (alone[0].bbox.x + alone[0].bbox.w / 2.0), y as f32 + k * (alone[0].bbox.y + alone[0].bbox.h / 2.0)];
+        let there = [
+            x as f32 + k * (alone[0].bbox.x + alone[0].bbox.w / 2.0),
+            y as f32 + k * (alone[0].bbox.y + alone[0].bbox.h / 2.0),
+        ];
         let here = [face.bbox.x + face.bbox.w / 2.0, face.bbox.y + face.bbox.h / 2.0];
         let off = (there[0] - here[0]).hypot(there[1] - here[1]) / face.bbox.w;
         assert!(off < 0.05, "{off}: {here:?} {there:?}");
@@ -204,8 +218,7 @@ fn a_face_of_twenty_pixels_is_too_small() {
     let mut canvas = Rgb8 { width: 400, height: 300, data: vec![200; 400 * 300 * 3] };
     paste(&mut canvas, &small, 240, 150);
     for photo in [small, canvas] {
-        let faces = find(&finder, &photo);
-        assert!(matches!(faces, Faces::NoneUsable { reason: NoFace::TooSmall, .. }), "{faces:?}");
+        assert_eq!(reason(&finder, &photo), Ok(NoFace::TooSmall));
     }
 }
 
@@ -214,6 +227,5 @@ fn a_face_without_detail_is_too_blurred() {
     let (Some(v), Some(p)) = (vars(), photo("astronaut")) else { return };
     // Twelve pixels of face, enlarged smoothly to 200.
     let blurred = resized(&resized(&p, 60), 1000);
-    let faces = find(&FaceFinder::build(&v).unwrap(), &blurred);
-    assert!(matches!(faces, Faces::NoneUsable { reason: NoFace::TooBlurred, .. }), "{faces:?}");
+    assert_eq!(reason(&FaceFinder::build(&v).unwrap(), &blurred), Ok(NoFace::TooBlurred));
 }

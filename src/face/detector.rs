@@ -10,10 +10,10 @@ use crate::weights::{Conv, Vars};
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::{MaxPoolOptions, PadMode};
-use burn::tensor::Tensor;
 
 /// Side of the detector's input, pixels.
 pub const INPUT: usize = 128;

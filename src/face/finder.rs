@@ -2,7 +2,8 @@
 //!
 //! 1. [`windows`]: the whole photo, then tiles while faces worth having could still be too small for the window.
 //! 2. [`detector`] and [`candidates`]: boxes with eye positions, doubles across windows removed.
-//! 3. [`mesh`] on a square around each box with the eyes level; a second look on the square that the mesh itself gives.
+//! 3. [`mesh`] on a square around each box with the eyes level; a second look where the mesh itself
+//!    asks for quite another square.
 //! 4. A face must convince the detector, the mesh's presence output, and [`geometry`].
 //! 5. Size and sharpness decide whether it is usable.
 
@@ -29,6 +30,9 @@ pub struct FaceFinder {
     device: Device,
     limits: Limits,
 }
+
+/// Mesh and presence (0..1) of one square; `None` if the network's output is not finite.
+type Look = Option<(Vec<[f32; 3]>, f32)>;
 
 /// A detection with its mesh, before it is judged for size and sharpness.
 struct Meshed {
@@ -164,23 +168,33 @@ impl FaceFinder {
     async fn confirm(&self, photo: &Mips<'_>, seen: Vec<Detection>, mut known: Vec<Meshed>) -> Result<Vec<Meshed>> {
         let corners = |m: &Meshed| geometry::corners(&geometry::bbox(&m.mesh));
         let boxes: Vec<[f32; 4]> = known.iter().map(corners).collect();
-        let fresh = distinct(boxes.iter().map(|b| (*b, None)).chain(seen.into_iter().map(|d| (d.corners, Some(d)))).collect(), |i| i.0);
+        let fresh = distinct(
+            boxes.iter().map(|b| (*b, None)).chain(seen.into_iter().map(|d| (d.corners, Some(d)))).collect(),
+            |i| i.0,
+        );
         let fresh: Vec<Detection> = fresh.into_iter().filter_map(|(_, d)| d).collect();
-        let first: Vec<Roi> = fresh.iter().map(Detection::roi).collect();
-        let first = self.meshes(photo, &first).await?;
-        let second: Vec<Roi> = first.iter().zip(&fresh).map(|(m, d)| {
-            m.as_ref().and_then(|(mesh, _)| geometry::next_roi(mesh)).unwrap_or_else(|| d.roi())
-        }).collect();
-        let second = if self.limits.second_look { self.meshes(photo, &second).await? } else { first.iter().map(|_| None).collect() };
-        for ((seen, first), second) in fresh.into_iter().zip(first).zip(second) {
-            let best = match (first, second) {
-                // The second square fits better even where presence saturates; it is dropped only if it lost the face.
-                (Some(a), Some(b)) => if b.1 >= a.1 - 0.1 { b } else { a },
-                (a, b) => match a.or(b) { Some(m) => m, None => continue },
+        let squares: Vec<Roi> = fresh.iter().map(Detection::roi).collect();
+        let mut looks = self.meshes(photo, &squares).await?;
+        if self.limits.second_look {
+            let again = |((i, look), square): ((usize, &Look), &Roi)| {
+                let next = geometry::next_roi(&look.as_ref()?.0)?;
+                geometry::differs(square, &next).then_some((i, next))
             };
-            let (mesh, presence) = best;
-            log::debug!("face: score {:.2}, presence {presence:.2}, box {:?}, {:?}", seen.score, seen.corners, geometry::implausible(&mesh, &seen));
-            if presence >= self.limits.presence && geometry::implausible(&mesh, &seen).is_none() {
+            let (which, next): (Vec<usize>, Vec<Roi>) = looks.iter().enumerate().zip(&squares).filter_map(again).unzip();
+            for (i, second) in which.into_iter().zip(self.meshes(photo, &next).await?) {
+                // Presence saturates near 1, so a better square shows only in not losing the face.
+                if let (Some(a), Some(b)) = (&looks[i], &second)
+                    && b.1 >= a.1 - 0.1
+                {
+                    looks[i] = second;
+                }
+            }
+        }
+        for (seen, look) in fresh.into_iter().zip(looks) {
+            let Some((mesh, presence)) = look else { continue };
+            let doubt = geometry::implausible(&mesh, &seen);
+            log::debug!("face? detector {:.2}, presence {presence:.2}, box {:?}, {doubt:?}", seen.score, seen.corners);
+            if presence >= self.limits.presence && doubt.is_none() {
                 known.push(Meshed { mesh, presence, seen });
             }
         }
@@ -188,8 +202,8 @@ impl FaceFinder {
         Ok(distinct(known, corners))
     }
 
-    /// Mesh and presence in each square; `None` where the network's output is not finite.
-    async fn meshes(&self, photo: &Mips<'_>, rois: &[Roi]) -> Result<Vec<Option<(Vec<[f32; 3]>, f32)>>> {
+    /// Looks into each square.
+    async fn meshes(&self, photo: &Mips<'_>, rois: &[Roi]) -> Result<Vec<Look>> {
         let side = mesh::INPUT;
         let mut out = Vec::with_capacity(rois.len());
         for batch in rois.chunks(MESH_BATCH) {
@@ -240,6 +254,8 @@ impl Limits {
             usable.sort_by(|a, b| a.bbox.x.total_cmp(&b.bbox.x));
             return Faces::Found(usable);
         }
+        let certain = |faces: Vec<Face>| faces.into_iter().filter(|f| f.score >= self.certain).collect::<Vec<_>>();
+        let (small, blurred) = (certain(small), certain(blurred));
         let best = |faces: &[Face], of: &dyn Fn(&Face) -> f32| faces.iter().map(of).fold(0.0f32, f32::max);
         let (reason, detail) = if !blurred.is_empty() {
             let sharpest = best(&blurred, &|f| f.sharpness);
@@ -279,7 +295,9 @@ mod tests {
 
     #[test]
     fn usable_faces_come_left_to_right() {
-        let Faces::Found(faces) = Limits::default().judge(vec![face(300.0, 100.0, 1.0), face(-5.0, 90.0, 1.0), face(90.0, 10.0, 1.0)]) else {
+        let Faces::Found(faces) =
+            Limits::default().judge(vec![face(300.0, 100.0, 1.0), face(-5.0, 90.0, 1.0), face(90.0, 10.0, 1.0)])
+        else {
             panic!("two faces are usable");
         };
         assert_eq!(faces.iter().map(|f| f.bbox.x).collect::<Vec<_>>(), [-5.0, 300.0]);

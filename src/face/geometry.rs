@@ -73,6 +73,15 @@ pub fn next_roi(mesh: &[[f32; 3]]) -> Option<Roi> {
     })
 }
 
+/// Whether the second square is different enough from the first that looking again pays: the mesh network was trained on
+/// squares jittered by about this much, so that inside of these bounds a second look moves points without improving them.
+pub fn differs(first: &Roi, second: &Roi) -> bool {
+    let shift = (first.centre[0] - second.centre[0]).hypot(first.centre[1] - second.centre[1]);
+    let scale = second.size / first.size.max(1e-3);
+    let turn = (second.angle - first.angle).sin().atan2((second.angle - first.angle).cos());
+    shift > 0.1 * first.size || !(0.8..=1.25).contains(&scale) || turn.abs() > 0.2
+}
+
 /// Why a mesh cannot be a face, or `None` if it can. The network draws a face into whatever it is shown; what betrays
 /// it is disagreement with the detector, or proportions that no pose gives.
 pub fn implausible(mesh: &[[f32; 3]], seen: &Detection) -> Option<&'static str> {
@@ -87,7 +96,8 @@ pub fn implausible(mesh: &[[f32; 3]], seen: &Detection) -> Option<&'static str> 
     if shift > 0.4 * long {
         return Some("the mesh and the detection lie apart");
     }
-    let (Some(re), Some(le), Some(lip), Some(chin)) = (mesh.get(RIGHT_IRIS), mesh.get(LEFT_IRIS), mesh.get(LIP), mesh.get(CHIN))
+    let (Some(re), Some(le), Some(lip), Some(chin)) =
+        (mesh.get(RIGHT_IRIS), mesh.get(LEFT_IRIS), mesh.get(LIP), mesh.get(CHIN))
     else {
         return Some("points are missing");
     };
@@ -133,7 +143,8 @@ mod tests {
             mesh[i] = put(x, y);
         }
         (mesh[RIGHT_EYE_OUTER], mesh[LEFT_EYE_OUTER]) = (put(-27.0, -10.0), put(27.0, -10.0));
-        let points = [turn(-18.0, -10.0), turn(18.0, -10.0), turn(0.0, 5.0), turn(0.0, 22.0), turn(-38.0, 0.0), turn(38.0, 0.0)];
+        let points =
+            [turn(-18.0, -10.0), turn(18.0, -10.0), turn(0.0, 5.0), turn(0.0, 22.0), turn(-38.0, 0.0), turn(38.0, 0.0)];
         (mesh, Detection { corners: [60.0, 60.0, 140.0, 140.0], points, score: 0.9 })
     }
 
