@@ -66,7 +66,7 @@ fn vp8l_size(body: &[u8]) -> Result<(u64, u64)> {
 pub(crate) fn header(bytes: &[u8]) -> Result<Header<'_>> {
     let mut header = Header { frames: 1, ..Header::default() };
     let declared = match bytes.get(4..8) {
-        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]) as usize + 8,
+        Some(&[a, b, c, d]) => (u32::from_le_bytes([a, b, c, d]) as usize).saturating_add(8),
         _ => return Err(cut()),
     };
     let body = &bytes[12.min(bytes.len())..declared.min(bytes.len()).max(12)];
@@ -80,11 +80,11 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header<'_>> {
     };
     limits::check(width, height)?;
     // One byte short is a missing pad byte after the last chunk.
-    if declared > bytes.len() + 1 {
+    if declared.saturating_sub(1) > bytes.len() {
         return Err(cut());
     }
     (header.width, header.height) = (width as usize, height as usize);
-    if bytes.len() > declared + 1 {
+    if bytes.len() > declared.saturating_add(1) {
         header.warnings.push(Warning::TrailingBytes);
     }
     let animated = &name == b"VP8X" && first.first().is_some_and(|f| f & 2 != 0);
