@@ -16,9 +16,10 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Our f32 against float64, 30 layers: logits are up to about 30, their rounding errors were 2e-4 at most when this was
-/// written. A swapped rotary layout or a wrong epsilon moves them by more than 1e-1.
-const LOGIT_TOLERANCE: f64 = 2e-3;
+/// Our f32 against float64 over 30 layers: logits reach about 30; when this was written they were off by 6e-5 at most,
+/// hidden states by 1.4e-5. Ten times that leaves room for other orders of summation; a wrong rotary layout, scale or
+/// epsilon shows from 1e-2 on.
+const TOLERANCE: f64 = 6e-4;
 
 fn gguf() -> Option<Vec<u8>> {
     let cache = std::env::var_os("FACEXT_CACHE").map(PathBuf::from);
@@ -136,14 +137,12 @@ fn numbers_equal_the_reference() {
             greedy.push(next);
         }
         assert_eq!(greedy, ids(&p["greedy"]));
-        // llama.cpp stops at the end of the turn, and multiplies activations rounded to 8 bits: its text may turn off
-        // where two tokens are close. It agrees on these prompts.
-        let llama = ids(&by_llama["llamacpp_greedy"]);
-        assert!(llama.len() >= 7 && greedy.starts_with(&llama), "{greedy:?} {llama:?}");
+        // llama.cpp rounds activations to 8 bits, yet takes the same tokens: the closest choice has a margin of 0.04.
+        assert_eq!(greedy, ids(&by_llama["llamacpp_greedy"]));
     }
     println!("largest error: logits {worst_logit:.2e}, hidden states {worst_hidden:.2e}");
-    assert!(worst_logit < LOGIT_TOLERANCE, "{worst_logit}");
-    assert!(worst_hidden < LOGIT_TOLERANCE, "{worst_hidden}");
+    assert!(worst_logit < TOLERANCE, "{worst_logit}");
+    assert!(worst_hidden < TOLERANCE, "{worst_hidden}");
 }
 
 /// Not a check: prints milliseconds of a prompt of 100 positions and of one token. Run with `--ignored --nocapture`.
