@@ -213,7 +213,7 @@ impl ModelConfig {
 }
 
 /// Leaves of the concept tree that the decoder has queries for; `fict` asserts that its table agrees.
-pub const CONCEPTS: usize = 26;
+pub const CONCEPTS: usize = 27;
 
 #[cfg(test)]
 mod tests {

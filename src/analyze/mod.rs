@@ -1,1 +1,234 @@
-//! analyze
+//! From a photo and a question to a report. [`Analyzer::analyze`] is the story that the command line, the browser and the
+//! evaluation all call.
+
+pub mod answer;
+pub mod bands;
+pub mod generate;
+pub mod region;
+pub mod report;
+pub mod request;
+
+use crate::config::{ModelConfig, WEIGHTS_VERSION};
+use crate::error::{DeviceFault, Error, Result, WeightsFault};
+use crate::face::{Crop, FaceFinder, Faces, NoFace};
+use crate::image::{self, Picture};
+use crate::model::Fifa;
+use crate::model::tasks::Evidence;
+use crate::model::vision::crops_to_tensor;
+use crate::text::tokenizer::Tokenizer;
+use crate::weights::{TensorMap, Vars};
+use bands::Calibration;
+use burn::tensor::{Device, Tensor};
+use report::{FaceReport, FileFacts, Program, Report, Status};
+use request::{Event, Listener, Request, Stage};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use web_time::Instant;
+
+/// Name of the configuration file beside the weights.
+pub const CONFIG_FILE: &str = "config.json";
+/// Name of the tokenizer file beside the weights.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+
+/// Everything about the model that is not a tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Layout of the weights that the configuration belongs to.
+    pub weights_version: u32,
+    /// Sizes.
+    pub model: ModelConfig,
+    /// Score and bands.
+    pub calibration: Calibration,
+}
+
+impl Settings {
+    /// Reads `config.json`.
+    ///
+    /// # Errors
+    /// `weights.format`, `weights.version`, [`Error::Model`].
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        let settings: Self = serde_json::from_slice(json).map_err(|e| Error::weights(WeightsFault::Format, format!("{CONFIG_FILE}: {e}")))?;
+        if settings.weights_version != WEIGHTS_VERSION {
+            let detail = format!("weights of layout {}, this program reads {WEIGHTS_VERSION}", settings.weights_version);
+            return Err(Error::weights(WeightsFault::Version, detail));
+        }
+        settings.model.check()?;
+        Ok(settings)
+    }
+}
+
+/// A loaded model with all that an analysis needs.
+pub struct Analyzer {
+    /// Sizes, calibration.
+    pub settings: Settings,
+    /// Names of program, weights and device for the report.
+    pub program: Program,
+    pub(crate) fifa: Fifa,
+    pub(crate) tokenizer: Tokenizer,
+    finder: FaceFinder,
+    device: Device,
+}
+
+/// A decoded photo with its faces; keeps what was computed about each face, so that many questions cost one encoding.
+pub struct Photo {
+    /// The decoded file.
+    pub picture: Picture,
+    /// Name as given.
+    pub name: String,
+    /// Usable faces, or why there are none.
+    pub faces: Faces,
+    evidence: Vec<Option<Evidence>>,
+    timings: BTreeMap<String, f64>,
+}
+
+impl Photo {
+    /// Facts for the report.
+    pub fn facts(&self) -> FileFacts {
+        FileFacts {
+            name: self.name.clone(),
+            bytes: self.picture.bytes,
+            sha256: self.picture.sha256.clone(),
+            width: self.picture.rgb.width,
+            height: self.picture.rgb.height,
+            orientation: self.picture.orientation,
+        }
+    }
+
+    /// Stable code of the reason, if no face can be judged.
+    pub fn reason(&self) -> Option<&'static str> {
+        match &self.faces {
+            Faces::Found(_) => None,
+            Faces::NoneUsable { reason, .. } => Some(match reason {
+                NoFace::None => "none",
+                NoFace::TooSmall => "too_small",
+                NoFace::TooBlurred => "too_blurred",
+            }),
+        }
+    }
+}
+
+impl Analyzer {
+    /// Builds the model from verified tensors.
+    ///
+    /// # Arguments
+    /// - `device`: where the model computes; the face finder always runs on the CPU.
+    /// - `device_name`: for the report.
+    ///
+    /// # Errors
+    /// `weights.*`, [`Error::Text`].
+    pub fn load(settings: Settings, tensors: TensorMap, tokenizer: &[u8], weights_sha256: String, device: &Device, device_name: &str) -> Result<Self> {
+        let tensors = Arc::new(tensors);
+        let fifa = Fifa::build(&settings.model, &Vars::stored(tensors.clone(), device))?;
+        let finder = FaceFinder::build(&Vars::stored(tensors, &Device::flex()).pp("face"))?;
+        let program = Program {
+            version: env!("CARGO_PKG_VERSION").into(),
+            weights_sha256,
+            device: device_name.into(),
+            preset: settings.model.preset.clone(),
+        };
+        Ok(Self { tokenizer: Tokenizer::from_json(tokenizer)?, settings, program, fifa, finder, device: device.clone() })
+    }
+
+    /// Decodes a file and finds its faces.
+    ///
+    /// # Errors
+    /// `image.*`; [`Error::Face`].
+    pub async fn open<L: Listener>(&self, bytes: &[u8], name: &str, listener: &mut L) -> Result<Photo> {
+        let mut timings = BTreeMap::new();
+        listener.event(Event::Stage { stage: Stage::Decode, face: 0 });
+        let clock = Instant::now();
+        let picture = image::decode(bytes)?;
+        timings.insert(Stage::Decode.name().into(), ms(clock));
+        listener.event(Event::Stage { stage: Stage::Face, face: 0 });
+        listener.breathe().await?;
+        let clock = Instant::now();
+        let faces = self.finder.find(&picture).await?;
+        timings.insert(Stage::Face.name().into(), ms(clock));
+        let count = if let Faces::Found(f) = &faces { f.len() } else { 0 };
+        Ok(Photo { picture, name: name.into(), faces, evidence: vec![None; count], timings })
+    }
+
+    /// Answers a request about an opened photo.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for what makes no sense on this photo; [`Error::Cancelled`]; `device.*`.
+    pub async fn analyze<L: Listener>(&self, photo: &mut Photo, request: &Request, listener: &mut L) -> Result<Report> {
+        let clock = Instant::now();
+        let mut timings = photo.timings.clone();
+        let mut warnings: Vec<String> = photo.picture.warnings.iter().map(|w| (*w).to_string()).collect();
+        let count = photo.evidence.len();
+        if let Some(face) = request.face
+            && face >= count
+            && count > 0
+        {
+            return Err(Error::Request(format!("there is no face {face}: the photo has {count}")));
+        }
+        let mut faces: Vec<FaceReport> = Vec::new();
+        for face in (0..count).filter(|f| request.face.is_none_or(|wanted| wanted == *f)) {
+            let crop = self.crop(photo, face)?;
+            let evidence = self.evidence(photo, face, &crop, &mut timings, listener).await?;
+            faces.push(self.answer(photo, (face, &crop), &evidence, request, (&mut timings, &mut warnings), listener).await?);
+        }
+        timings.insert("total".into(), ms(clock) + photo.timings.values().sum::<f64>());
+        warnings.sort();
+        warnings.dedup();
+        Ok(Report {
+            status: if count > 0 { Status::Ok } else { Status::NoUsableFace },
+            reason: photo.reason().map(Into::into),
+            file: photo.facts(),
+            program: self.program.clone(),
+            faces,
+            timings_ms: timings,
+            warnings,
+        })
+    }
+
+    /// The crop that the model sees of a face.
+    fn crop(&self, photo: &Photo, face: usize) -> Result<Crop> {
+        match &photo.faces {
+            Faces::Found(faces) => {
+                let face = faces.get(face).ok_or_else(|| Error::Request(format!("there is no face {face}")))?;
+                Ok(Crop::around(face, &photo.picture.rgb, self.settings.model.enc_image))
+            }
+            Faces::NoneUsable { .. } => Err(Error::Request("the photo has no usable face".into())),
+        }
+    }
+
+    /// Encoder output of a face, computed once for a photo.
+    async fn evidence<L: Listener>(
+        &self,
+        photo: &mut Photo,
+        face: usize,
+        crop: &Crop,
+        timings: &mut BTreeMap<String, f64>,
+        listener: &mut L,
+    ) -> Result<Evidence> {
+        if let Some(Some(known)) = photo.evidence.get(face) {
+            return Ok(known.clone());
+        }
+        listener.event(Event::Stage { stage: Stage::Encode, face });
+        listener.breathe().await?;
+        let clock = Instant::now();
+        let side = self.settings.model.enc_image;
+        let evidence = self.fifa.vision.encode(crops_to_tensor(&[&crop.pixels.data], side, &self.device));
+        // One number is read, so that the stage's time is its own also on a device that works ahead.
+        read_back(evidence.map.clone().narrow(1, 0, 1).narrow(2, 0, 1).narrow(3, 0, 1)).await?;
+        *timings.entry(Stage::Encode.name().into()).or_default() += ms(clock);
+        if let Some(slot) = photo.evidence.get_mut(face) {
+            *slot = Some(evidence.clone());
+        }
+        Ok(evidence)
+    }
+}
+
+/// Milliseconds since `clock`.
+pub(crate) fn ms(clock: Instant) -> f64 {
+    clock.elapsed().as_secs_f64() * 1e3
+}
+
+/// Values of a tensor on the host, without blocking.
+pub(crate) async fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    let data = tensor.into_data_async().await.map_err(|e| Error::device(DeviceFault::Lost, format!("{e:?}")))?;
+    data.to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))
+}

@@ -1,5 +1,22 @@
-//! The blocks of FiFa-MLLM.
+//! FiFa-MLLM: one face encoder that serves both language and masks, a projector, a region encoder, a language model and
+//! a multi-task decoder. One file a block; [`fifa`] only composes them.
 
+pub mod encoder;
+pub mod encoder_block;
+pub mod fifa;
+pub mod gelu;
 pub mod lm;
 pub mod lm_cache;
-pub mod lm_parts;
+mod lm_parts;
+pub mod mask_decoder;
+pub mod projector;
+pub mod prompt;
+pub mod region;
+pub mod residual;
+pub mod states;
+pub mod tasks;
+pub mod twoway;
+pub mod vision;
+
+pub use fifa::Fifa;
+pub use vision::Vision;

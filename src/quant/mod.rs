@@ -3,9 +3,12 @@
 //! Weights of a linear layer `[in = K, out = N]` are cut along K into blocks of 32 that share a scale (and, for 4 bits,
 //! a minimum), the layout of GGUF's Q4_1 and Q8_0, so that the upstream language model is carried over without loss.
 
+pub mod cpu;
 pub mod format;
-pub mod gather;
+mod gpu;
 pub mod linear;
+mod op;
 
 pub use format::{BLOCK, Blocks};
+pub use gpu::{GpuForm, set_gpu_form};
 pub use linear::BlockLinear;

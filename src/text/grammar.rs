@@ -78,6 +78,17 @@ impl Allowed {
         }
     }
 
+    /// The token that must come next, if there is no choice: it costs no read-back of scores.
+    pub fn only(&self) -> Option<u32> {
+        match (self.text, self.open, self.close, self.seg, self.end) {
+            (false, true, false, false, false) => Some(self.ids.open),
+            (false, false, true, false, false) => Some(self.ids.close),
+            (false, false, false, true, false) => Some(self.ids.seg),
+            (false, false, false, false, true) => Some(self.ids.turn_end),
+            _ => None,
+        }
+    }
+
     /// The permitted token of the highest score, `scores[id]`; NaN never wins. `None` if no permitted score is a number.
     pub fn best(&self, scores: &[f32]) -> Option<u32> {
         let i = &self.ids;

@@ -1,5 +1,10 @@
-//! Text in and out of the language model: tokens, the chat template, the grammar of grounded answers.
+//! Text: what can be asked, the tokenizer, the prompt, the grammar of grounded answers.
 
+pub mod ask;
+pub mod family;
 pub mod grammar;
 pub mod template;
 pub mod tokenizer;
+
+pub use ask::Task;
+pub use family::Family;

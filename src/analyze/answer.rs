@@ -1,0 +1,217 @@
+//! One face's answer: task tokens → score and band; language model → grounded text; `[SEG]` states → masks of the photo.
+
+use crate::analyze::generate::{Generated, generate};
+use crate::analyze::region::{Asked, asked};
+use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
+use crate::analyze::request::{Event, Listener, Request, Stage};
+use crate::analyze::{Analyzer, Photo, ms, read_back};
+use crate::error::{Error, Result};
+use crate::face::{Crop, Faces};
+use crate::fict;
+use crate::image::{BBox, Mask, Rle};
+use crate::model::states::Readout;
+use crate::model::tasks::Evidence;
+use crate::text::grammar::{Limits, Span as Piece, parse};
+use crate::text::template::{Layout, prompt};
+use crate::text::{Family, Task};
+use std::collections::BTreeMap;
+use web_time::Instant;
+
+/// The answer speaks of signs and the band does not, or the reverse.
+pub const CONTRADICTION: &str = "text_contradicts_score";
+/// The answer was cut at its longest length.
+pub const CUT: &str = "answer_cut";
+
+/// Most masks of one answer.
+const MAX_PHRASES: usize = 4;
+
+/// What the task tokens say about a face, on the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// Raw detection logit.
+    pub logit: f32,
+    /// Likeliest family among the forged ones.
+    pub family: Family,
+    /// Concepts by presence, strongest first.
+    pub ranked: Vec<usize>,
+}
+
+impl Analyzer {
+    /// Task tokens of a face, with an asked region or without.
+    pub(crate) async fn verdict(&self, evidence: &Evidence, region: Option<&Asked>) -> Result<(Readout, Verdict)> {
+        let masks = region.map(|r| vec![r.mask.clone()]);
+        let out = self.fifa.vision.tasks(evidence, masks.as_deref());
+        let logit = read_back(out.det.clone()).await?;
+        let readout = Readout::of(&out);
+        let cls = read_back(readout.cls.clone()).await?;
+        let presence = read_back(readout.presence.clone()).await?;
+        let logit = logit.first().copied().filter(|v| v.is_finite()).ok_or_else(|| Error::Model("the detection score is not a number".into()))?;
+        let best = (1..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(1);
+        let mut ranked: Vec<usize> = (0..presence.len()).collect();
+        ranked.sort_by(|a, b| presence[*b].total_cmp(&presence[*a]));
+        Ok((readout, Verdict { logit, family: Family::ALL.get(best).copied().unwrap_or(Family::Real), ranked }))
+    }
+
+    /// The whole answer for one face.
+    pub(crate) async fn answer<L: Listener>(
+        &self,
+        photo: &Photo,
+        (face, crop): (usize, &Crop),
+        evidence: &Evidence,
+        request: &Request,
+        (timings, warnings): (&mut BTreeMap<String, f64>, &mut Vec<String>),
+        listener: &mut L,
+    ) -> Result<FaceReport> {
+        let Faces::Found(faces) = &photo.faces else { return Err(Error::Request("the photo has no usable face".into())) };
+        let found = faces.get(face).ok_or_else(|| Error::Request(format!("there is no face {face}")))?;
+        let asked = asked(photo, face, crop, request)?;
+
+        listener.event(Event::Stage { stage: Stage::Evidence, face });
+        listener.breathe().await?;
+        let clock = Instant::now();
+        let (readout, verdict) = self.verdict(evidence, asked.as_ref()).await?;
+        *timings.entry(Stage::Evidence.name().into()).or_default() += ms(clock);
+        let score = self.settings.calibration.score(verdict.logit);
+        let mut band = self.settings.calibration.band(score);
+        let family_of = |band: Band| if band >= Band::Signs { verdict.family } else { Family::Real };
+        listener.event(Event::Verdict { face, score, band, family: family_of(band) });
+
+        let (generated, prefill) = self.speak(request, asked.as_ref(), evidence, (&readout, &verdict), face, listener).await?;
+        *timings.entry(Stage::Prefill.name().into()).or_default() += prefill.0;
+        *timings.entry(Stage::Generate.name().into()).or_default() += prefill.1;
+        *timings.entry("tokens".into()).or_default() += generated.ids.len() as f64;
+        if !generated.complete {
+            warnings.push(CUT.into());
+        }
+
+        listener.event(Event::Stage { stage: Stage::Masks, face });
+        listener.breathe().await?;
+        let clock = Instant::now();
+        let masks = self.masks(photo, (face, crop), evidence, &generated, listener).await?;
+        *timings.entry(Stage::Masks.name().into()).or_default() += ms(clock);
+
+        let spans: Vec<Span> = parse(&self.tokenizer, &generated.ids)?.into_iter().map(|Piece { text, mask }| Span { text, mask }).collect();
+        let answer: String = spans.iter().map(|s| s.text.as_str()).collect();
+        // Words must not claim what the calibrated score does not carry, nor the reverse: the weaker of the two is shown.
+        let claims = !masks.is_empty() || claims_signs(&answer);
+        if !request.has_region() && request.question.is_none() && matches!(request.task, Task::Age | Task::Toe | Task::Det | Task::Loc) {
+            let agrees = match band {
+                Band::NoSign => !claims,
+                Band::Inconclusive => true,
+                Band::Signs | Band::StrongSigns => claims,
+            };
+            if !agrees {
+                warnings.push(CONTRADICTION.into());
+                band = Band::Inconclusive;
+            }
+        }
+        Ok(FaceReport { bbox: found.bbox, score, band, family: family_of(band), answer, spans, masks })
+    }
+
+    /// Prompt, prefill, generation. Also returns (prefill, generation) in milliseconds.
+    pub(crate) async fn speak<L: Listener>(
+        &self,
+        request: &Request,
+        asked: Option<&Asked>,
+        evidence: &Evidence,
+        (readout, verdict): (&Readout, &Verdict),
+        face: usize,
+        listener: &mut L,
+    ) -> Result<(Generated, (f64, f64))> {
+        let cfg = &self.settings.model;
+        let question = match &request.question {
+            Some(q) => q.clone(),
+            None => request.task.question(asked.map(|a| a.name.as_str())),
+        };
+        let layout = Layout { visual: cfg.visual_tokens(), states: 2 + cfg.dec_states, region: usize::from(asked.is_some()) };
+        let prompt = prompt(&self.tokenizer, layout, &question)?;
+        let top: Vec<usize> = verdict.ranked.iter().copied().take(cfg.dec_states).collect();
+        let clock = Instant::now();
+        let spliced = self.fifa.language.splice(&prompt, evidence.map.clone(), readout, &top)?;
+        let limits = Limits { phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 }, tokens: request.task.max_tokens(), ..Limits::default() };
+        let mut timed = Timed { inner: listener, started: clock, first: None };
+        let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, (limits, face), &mut timed).await?;
+        let prefill = timed.first.unwrap_or_else(|| ms(clock));
+        Ok((made, (prefill, ms(clock) - prefill)))
+    }
+
+    /// Masks of the answer in photo pixels.
+    async fn masks<L: Listener>(
+        &self,
+        photo: &Photo,
+        (face, crop): (usize, &Crop),
+        evidence: &Evidence,
+        generated: &Generated,
+        listener: &mut L,
+    ) -> Result<Vec<MaskReport>> {
+        let Some(hidden) = generated.seg.clone() else { return Ok(vec![]) };
+        let out = self.fifa.segment(evidence, hidden);
+        let [_, n, side, _] = out.masks.dims();
+        let logits = read_back(out.masks).await?;
+        let quality = read_back(out.quality).await?;
+        let labels = self.labels(photo, face);
+        let mut reports = Vec::with_capacity(n);
+        for id in 0..n {
+            let logits = &logits[id * side * side..][..side * side];
+            let probabilities: Vec<f32> = logits.iter().map(|v| 1.0 / (1.0 + (-v).exp())).collect();
+            let mask = crop.mask_to_photo(&probabilities, side, 0.5, photo.picture.rgb.width, photo.picture.rgb.height)?;
+            let quality = quality.get(id).map_or(0.0, |q| 1.0 / (1.0 + (-q).exp()));
+            let report = MaskReport {
+                concept: labels.as_deref().and_then(|l| dominant(l, &mask)).map(Into::into),
+                bbox: mask.bbox().unwrap_or(BBox { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }),
+                rle: Rle::encode(&mask),
+                quality,
+            };
+            listener.event(Event::Mask { face, id, mask: report.clone() });
+            reports.push(report);
+        }
+        Ok(reports)
+    }
+
+    /// Concept of every photo pixel for one face.
+    fn labels(&self, photo: &Photo, face: usize) -> Option<Vec<u8>> {
+        let Faces::Found(faces) = &photo.faces else { return None };
+        Some(fict::labels(&faces.get(face)?.mesh, photo.picture.rgb.width, photo.picture.rgb.height))
+    }
+}
+
+/// The leaf that holds most of a mask, if it holds a third of it.
+fn dominant(labels: &[u8], mask: &Mask) -> Option<&'static str> {
+    let mut counts = [0usize; 256];
+    let mut area = 0usize;
+    for (l, m) in labels.iter().zip(&mask.data) {
+        if *m != 0 {
+            counts[usize::from(*l)] += 1;
+            area += 1;
+        }
+    }
+    let best = (0..fict::LEAVES).max_by_key(|l| counts[*l])?;
+    (area > 0 && counts[best] * 3 >= area).then(|| fict::leaf_id(best as u8)).flatten()
+}
+
+/// Whether an answer claims signs of forgery. Answers are trained to begin with one of few openings, and those that deny
+/// all speak of "no sign".
+pub fn claims_signs(answer: &str) -> bool {
+    let answer = answer.to_lowercase();
+    !answer.trim().is_empty() && !answer.contains("no sign")
+}
+
+/// Notes when the generation stage begins.
+struct Timed<'a, L> {
+    inner: &'a mut L,
+    started: Instant,
+    first: Option<f64>,
+}
+
+impl<L: Listener> Listener for Timed<'_, L> {
+    fn event(&mut self, event: Event) {
+        if matches!(event, Event::Stage { stage: Stage::Generate, .. }) {
+            self.first = Some(ms(self.started));
+        }
+        self.inner.event(event);
+    }
+
+    async fn breathe(&mut self) -> Result<()> {
+        self.inner.breathe().await
+    }
+}

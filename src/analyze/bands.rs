@@ -1,0 +1,66 @@
+//! From a logit to a calibrated score and a band.
+//!
+//! Temperature scaling (Guo et al., arXiv 1706.04599) and the thresholds are fitted by `facext train calibrate` on validation
+//! persons: `signs` starts where few untouched photos reach, `no_sign` ends where few forgeries fall below.
+
+use crate::analyze::report::Band;
+use serde::{Deserialize, Serialize};
+
+/// Fitted numbers, stored in `calibration.json` beside the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Added to the logit before the temperature.
+    pub bias: f32,
+    /// The logit is divided by this.
+    pub temperature: f32,
+    /// Scores below are `no_sign`.
+    pub inconclusive_from: f32,
+    /// Scores from here are `signs`.
+    pub signs_from: f32,
+    /// Scores from here are `strong_signs`.
+    pub strong_from: f32,
+}
+
+impl Default for Calibration {
+    /// Uncalibrated: the raw sigmoid, wide inconclusive band.
+    fn default() -> Self {
+        Self { bias: 0.0, temperature: 1.0, inconclusive_from: 0.35, signs_from: 0.75, strong_from: 0.95 }
+    }
+}
+
+impl Calibration {
+    /// Logit → score, 0..1.
+    pub fn score(&self, logit: f32) -> f32 {
+        1.0 / (1.0 + (-(logit + self.bias) / self.temperature.max(1e-3)).exp())
+    }
+
+    /// Score → band. A score that is no number is inconclusive.
+    pub fn band(&self, score: f32) -> Band {
+        if score >= self.strong_from {
+            Band::StrongSigns
+        } else if score >= self.signs_from {
+            Band::Signs
+        } else if score < self.inconclusive_from {
+            Band::NoSign
+        } else {
+            Band::Inconclusive
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_follow_the_score() {
+        let c = Calibration::default();
+        let bands = [-9.0, 0.0, 2.0, 9.0].map(|l| c.band(c.score(l)));
+        assert_eq!(bands, [Band::NoSign, Band::Inconclusive, Band::Signs, Band::StrongSigns]);
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_is_inconclusive() {
+        assert_eq!(Calibration::default().band(f32::NAN), Band::Inconclusive);
+    }
+}

@@ -1,0 +1,83 @@
+//! The generation loop: prompt in, grounded text and `[SEG]` hidden states out.
+//!
+//! Greedy, under the grounded grammar: tokens that the grammar forbids cannot be chosen, tokens that it forces cost no
+//! read-back. `[SEG]` takes the hidden state at the position that predicts it, as LISA's and GLaMM's code does.
+
+use crate::analyze::request::{Event, Listener, Stage};
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::model::fifa::Language;
+use crate::model::lm_cache::KvCache;
+use crate::text::grammar::{self, Grounded, Limits};
+use crate::text::tokenizer::{TextStream, Tokenizer};
+use burn::tensor::Tensor;
+
+/// What the loop made.
+pub struct Generated {
+    /// Token ids of the answer, without the end token.
+    pub ids: Vec<u32>,
+    /// One hidden state a mask, `[n, lm_dim]`; `None` when the answer has no mask.
+    pub seg: Option<Tensor<2>>,
+    /// The answer ended by itself within its limit.
+    pub complete: bool,
+}
+
+/// Runs the language model on a spliced prompt `[1, t, lm_dim]`.
+///
+/// # Errors
+/// [`Error::Cancelled`] from the listener; [`Error::Device`] when a read-back fails.
+pub async fn generate<L: Listener>(
+    cfg: &ModelConfig,
+    language: &Language,
+    tokenizer: &Tokenizer,
+    prompt: Tensor<3>,
+    (limits, face): (Limits, usize),
+    listener: &mut L,
+) -> Result<Generated> {
+    let device = prompt.device();
+    let [_, length, dim] = prompt.dims();
+    if length + limits.tokens > cfg.lm_context {
+        return Err(Error::Request(format!("the question is too long: {length} tokens where {} fit", cfg.lm_context - limits.tokens)));
+    }
+    let mut cache = KvCache::new(cfg, 1, &device);
+    let mut grammar = Grounded::new(tokenizer.ids(), limits);
+    listener.event(Event::Stage { stage: Stage::Prefill, face });
+    let hidden = language.lm.forward(prompt, &mut cache)?;
+    let mut last: Tensor<3> = hidden.narrow(1, length - 1, 1);
+    let mut stream = TextStream::default();
+    let (mut ids, mut seg, mut phrase) = (Vec::new(), Vec::new(), false);
+    let mut first = true;
+    while !grammar.is_done() {
+        listener.breathe().await?;
+        let allowed = grammar.allowed();
+        let id = match allowed.only() {
+            Some(id) => id,
+            None => {
+                let scores = super::read_back(language.lm.logits(last.clone())).await?;
+                allowed.best(&scores).ok_or_else(|| Error::Model("the model's output is not a number".into()))?
+            }
+        };
+        if std::mem::take(&mut first) {
+            listener.event(Event::Stage { stage: Stage::Generate, face });
+        }
+        match grammar.push(id)? {
+            grammar::Event::Text => {
+                let text = stream.push(tokenizer, id);
+                if !text.is_empty() {
+                    listener.event(if phrase { Event::Phrase { face, id: seg.len(), text } } else { Event::Text { face, text } });
+                }
+            }
+            grammar::Event::PhraseStart => phrase = true,
+            grammar::Event::PhraseEnd => phrase = false,
+            grammar::Event::Seg(_) => seg.push(last.clone().reshape([1, dim])),
+            grammar::Event::End => break,
+        }
+        ids.push(id);
+        if ids.len() >= limits.tokens {
+            break;
+        }
+        last = language.lm.forward(language.lm.embed(&[id])?, &mut cache)?;
+    }
+    let complete = grammar.is_done() && ids.len() + 1 < limits.tokens;
+    Ok(Generated { ids, seg: (!seg.is_empty()).then(|| Tensor::cat(seg, 0)), complete })
+}

@@ -1,0 +1,75 @@
+//! From what the user chose (a name, a box, a drawing) to a region of the crop.
+
+use crate::analyze::Photo;
+use crate::analyze::request::Request;
+use crate::error::{Error, Result};
+use crate::face::{Crop, Faces};
+use crate::fict;
+use crate::image::Mask;
+use crate::model::region::RegionMask;
+use crate::text::ask::THIS_REGION;
+
+/// An asked region.
+pub struct Asked {
+    /// Its name in the question.
+    pub name: String,
+    /// Its cells.
+    pub mask: RegionMask,
+}
+
+/// The region that a request asks about in one face; `None` for the whole face.
+///
+/// # Errors
+/// [`Error::Request`] for an unknown name, a malformed mask, or a region that does not touch the face's crop.
+pub fn asked(photo: &Photo, face: usize, crop: &Crop, request: &Request) -> Result<Option<Asked>> {
+    let side = crop.side;
+    let (name, mask) = if let Some(region) = &request.region {
+        let concept = fict::named(region).ok_or_else(|| Error::Request(format!("no region is called {region}")))?;
+        let Faces::Found(faces) = &photo.faces else { return Ok(None) };
+        let face = faces.get(face).ok_or_else(|| Error::Request(format!("there is no face {face}")))?;
+        let mesh: Vec<[f32; 3]> = face
+            .mesh
+            .iter()
+            .map(|p| {
+                let [x, y] = crop.to_crop([p[0], p[1]]);
+                [x, y, p[2]]
+            })
+            .collect();
+        (concept.en.to_string(), fict::mask(concept.id, &mesh, side, side).unwrap_or_else(|| empty(side)))
+    } else if let Some(b) = &request.bbox {
+        if ![b.x, b.y, b.w, b.h].iter().all(|v| v.is_finite()) || b.w <= 0.0 || b.h <= 0.0 {
+            return Err(Error::Request("the box has no area".into()));
+        }
+        let inside = |x: f32, y: f32| x >= b.x && y >= b.y && x < b.x + b.w && y < b.y + b.h;
+        (THIS_REGION.into(), draw(crop, inside))
+    } else if let Some(rle) = &request.mask {
+        let drawn = rle.decode()?;
+        if [drawn.width, drawn.height] != [photo.picture.rgb.width, photo.picture.rgb.height] {
+            return Err(Error::Request("the mask has another size than the photo".into()));
+        }
+        let inside = |x: f32, y: f32| {
+            x >= 0.0 && y >= 0.0 && (x as usize) < drawn.width && (y as usize) < drawn.height && drawn.data[y as usize * drawn.width + x as usize] != 0
+        };
+        (THIS_REGION.into(), draw(crop, inside))
+    } else {
+        return Ok(None);
+    };
+    if mask.data.iter().all(|v| *v == 0) {
+        return Err(Error::Request(format!("{name} does not touch this face")));
+    }
+    Ok(Some(Asked { name, mask: RegionMask::from_crop_mask(&mask.data, side) }))
+}
+
+fn empty(side: usize) -> Mask {
+    Mask { width: side, height: side, data: vec![0; side * side] }
+}
+
+/// Crop pixels whose centre lies inside a region of the photo.
+fn draw(crop: &Crop, inside: impl Fn(f32, f32) -> bool) -> Mask {
+    let mut mask = empty(crop.side);
+    for (i, v) in mask.data.iter_mut().enumerate() {
+        let [x, y] = crop.to_photo([(i % crop.side) as f32 + 0.5, (i / crop.side) as f32 + 0.5]);
+        *v = u8::from(inside(x, y));
+    }
+    mask
+}

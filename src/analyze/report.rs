@@ -1,0 +1,121 @@
+//! The report: what `facext analyze --json` prints, what the page saves. Its fields are a contract.
+
+use crate::text::Family;
+use crate::image::{BBox, Rle};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A whole report. Boxes and masks are in pixels of the upright photo.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// `ok` or `no_usable_face`.
+    pub status: Status,
+    /// Why there is no usable face: `none`, `too_small`, `too_blurred`.
+    pub reason: Option<String>,
+    /// The photo.
+    pub file: FileFacts,
+    /// What computed this.
+    pub program: Program,
+    /// One entry a face, left to right.
+    pub faces: Vec<FaceReport>,
+    /// Milliseconds by stage.
+    pub timings_ms: BTreeMap<String, f64>,
+    /// Stable codes of what a reader should know.
+    pub warnings: Vec<String>,
+}
+
+/// Whether a face could be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// At least one face was analysed.
+    Ok,
+    /// No verdict without a face.
+    NoUsableFace,
+}
+
+/// Facts about the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileFacts {
+    /// Name as given; never a path.
+    pub name: String,
+    /// Size.
+    pub bytes: usize,
+    /// Of the file's bytes, hexadecimal.
+    pub sha256: String,
+    /// Upright, pixels.
+    pub width: usize,
+    /// Upright, pixels.
+    pub height: usize,
+    /// EXIF orientation as found, 1..8.
+    pub orientation: u8,
+}
+
+/// Versions and device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// Of facext.
+    pub version: String,
+    /// Hash over the hashes of all weight files.
+    pub weights_sha256: String,
+    /// `cpu`, or `gpu` with the adapter's name.
+    pub device: String,
+    /// `base`, `tiny`, `paper`.
+    pub preset: String,
+}
+
+/// One face's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaceReport {
+    /// Of the mesh.
+    #[serde(rename = "box")]
+    pub bbox: BBox,
+    /// Probability-like score that the face is forged, 0..1, calibrated on validation persons.
+    pub score: f32,
+    /// The score in words.
+    pub band: Band,
+    /// Family of technique, `none` unless the band is at least `signs`.
+    pub family: Family,
+    /// The answer as plain text.
+    pub answer: String,
+    /// The answer in order, phrases with the index of their mask.
+    pub spans: Vec<Span>,
+    /// Masks in order of appearance.
+    pub masks: Vec<MaskReport>,
+}
+
+/// A stretch of the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    /// Text, with its spaces.
+    pub text: String,
+    /// Index into `masks` for a grounded phrase.
+    pub mask: Option<usize>,
+}
+
+/// One mask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MaskReport {
+    /// COCO run lengths.
+    pub rle: Rle,
+    /// Bounding box.
+    pub bbox: BBox,
+    /// The model's own estimate of the mask's IoU with the truth, 0..1.
+    pub quality: f32,
+    /// The concept that the mask overlaps most, if it overlaps one.
+    pub concept: Option<String>,
+}
+
+/// Bands of the score, under-claiming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Band {
+    /// No sign found: not the same as authentic.
+    NoSign,
+    /// Neither way.
+    Inconclusive,
+    /// Signs of forgery.
+    Signs,
+    /// Strong signs of forgery.
+    StrongSigns,
+}

@@ -1,0 +1,121 @@
+//! `facext analyze`: one photo, one report.
+
+use crate::analyze::request::{Event, Listener, Request, Stage};
+use crate::analyze::report::{Report, Status};
+use crate::analyze::{Analyzer, Photo};
+use crate::error::{Error, Result};
+use crate::image::{self, Mask, Rle};
+use crate::native::cli::AnalyzeArgs;
+use crate::native::{device, files};
+use crate::text::Task;
+use std::fs;
+use std::path::Path;
+
+/// Runs the command.
+///
+/// # Errors
+/// Any stage's.
+pub fn run(args: &AnalyzeArgs) -> Result<()> {
+    let bytes = fs::read(&args.photo).map_err(|e| Error::Io(format!("{}: {e}", args.photo.display())))?;
+    let mask = args.mask.as_deref().map(read_mask).transpose()?;
+    let request = Request {
+        task: Task::parse(&args.task)?,
+        face: None,
+        region: args.region.clone(),
+        bbox: args.bbox,
+        mask,
+        question: args.question.clone(),
+    };
+    let analyzer = load(&args.weights, &args.device)?;
+    let name = args.photo.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let mut listener = Console { json: args.json, face: None };
+    let (photo, report) = pollster::block_on(async {
+        let mut photo = analyzer.open(&bytes, &name, &mut listener).await?;
+        let report = analyzer.analyze(&mut photo, &request, &mut listener).await?;
+        Ok::<_, Error>((photo, report))
+    })?;
+    if args.json {
+        println!("{}", to_json(&report)?);
+    } else {
+        print(&report);
+    }
+    if let Some(dir) = &args.out {
+        write(dir, &photo, &report)?;
+    }
+    Ok(())
+}
+
+/// Loads a folder of weights onto a device.
+///
+/// # Errors
+/// `weights.*`, `device.*`.
+pub fn load(weights: &Path, device: &str) -> Result<Analyzer> {
+    let w = files::read(weights)?;
+    let (device, label) = device::choose(device)?;
+    Analyzer::load(w.settings, w.tensors, &w.tokenizer, w.manifest.weights_sha256, &device, &label)
+}
+
+/// Of masks over the photo.
+const OPACITY: f32 = 0.45;
+
+fn to_json(report: &Report) -> Result<String> {
+    serde_json::to_string_pretty(report).map_err(|e| Error::Io(e.to_string()))
+}
+
+/// White pixels of a picture as a mask of the photo.
+fn read_mask(path: &Path) -> Result<Rle> {
+    let picture = image::decode(&fs::read(path).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?)?;
+    Ok(Rle::encode(&Mask::from_rgb(&picture.rgb)))
+}
+
+fn print(report: &Report) {
+    if report.status == Status::NoUsableFace {
+        println!("No usable face: {}.", report.reason.as_deref().unwrap_or("none").replace('_', " "));
+    }
+    for (i, face) in report.faces.iter().enumerate() {
+        let band = serde_json::to_value(face.band).ok().and_then(|v| v.as_str().map(|s| s.replace('_', " "))).unwrap_or_default();
+        println!("Face {} at {:.0},{:.0}: {band} (score {:.2}, {})", i + 1, face.bbox.x, face.bbox.y, face.score, face.family.words().unwrap_or("no family"));
+        println!("  {}", face.answer.trim());
+        for (n, m) in face.masks.iter().enumerate() {
+            println!("  mask {}: {} (quality {:.2})", n + 1, m.concept.as_deref().unwrap_or("no named part"), m.quality);
+        }
+    }
+    for warning in &report.warnings {
+        println!("Note: {warning}");
+    }
+}
+
+fn write(dir: &Path, photo: &Photo, report: &Report) -> Result<()> {
+    fs::create_dir_all(dir)?;
+    fs::write(dir.join("report.json"), to_json(report)?)?;
+    let mut all = Vec::new();
+    for (f, face) in report.faces.iter().enumerate() {
+        for (m, mask) in face.masks.iter().enumerate() {
+            let mask = mask.rle.decode()?;
+            fs::write(dir.join(format!("face-{}-mask-{}.png", f + 1, m + 1)), image::png::encode_mask(&mask)?)?;
+            all.push(mask);
+        }
+    }
+    fs::write(dir.join("overlay.png"), image::png::encode_overlay(&photo.picture.rgb, &all, OPACITY)?)?;
+    Ok(())
+}
+
+/// Progress on standard error; text as it comes, unless JSON was asked for.
+struct Console {
+    json: bool,
+    face: Option<usize>,
+}
+
+impl Listener for Console {
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Stage { stage: Stage::Generate, face } if !self.json => self.face = Some(face),
+            Event::Stage { stage, .. } => eprintln!("{}…", stage.name()),
+            _ => {}
+        }
+    }
+
+    async fn breathe(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

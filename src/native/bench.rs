@@ -1,0 +1,75 @@
+//! `facext bench`: milliseconds by stage on one photo, and peak memory.
+
+use crate::analyze::request::{Request, Silent};
+use crate::error::{Error, Result};
+use crate::native::analyze::load;
+use crate::text::Task;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+/// Arguments of `bench`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A photo with a face.
+    pub photo: PathBuf,
+    /// Runs; minimum and median are printed.
+    #[arg(long, default_value_t = 3)]
+    pub runs: usize,
+    /// auto, cpu or gpu.
+    #[arg(long, default_value = "cpu", value_parser = ["auto", "cpu", "gpu"])]
+    pub device: String,
+    /// Folder of weights.
+    #[arg(long, default_value = "weights")]
+    pub weights: PathBuf,
+    /// Print JSON: `{"stage": {"min_ms", "median_ms"}, …, "peak_mib"}`.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Any stage's.
+pub fn run(args: &Args) -> Result<()> {
+    let bytes = fs::read(&args.photo).map_err(|e| Error::Io(format!("{}: {e}", args.photo.display())))?;
+    let analyzer = load(&args.weights, &args.device)?;
+    let mut stages: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for _ in 0..args.runs.max(1) {
+        let report = pollster::block_on(async {
+            let mut photo = analyzer.open(&bytes, "bench", &mut Silent).await?;
+            analyzer.analyze(&mut photo, &Request::of(Task::Age), &mut Silent).await
+        })?;
+        let tokens = report.timings_ms.get("tokens").copied().unwrap_or(0.0);
+        if let (Some(generate), true) = (report.timings_ms.get("generate"), tokens > 0.0) {
+            stages.entry("per_token".into()).or_default().push(generate / tokens);
+        }
+        for (stage, value) in report.timings_ms {
+            stages.entry(stage).or_default().push(value);
+        }
+    }
+    let peak = peak_mib();
+    let mut table = serde_json::Map::new();
+    for (stage, values) in &mut stages {
+        values.sort_by(f64::total_cmp);
+        let (min, median) = (values[0], values[values.len() / 2]);
+        if !args.json {
+            println!("{stage:>10}  min {min:9.1}  median {median:9.1}{}", if stage == "tokens" { "" } else { " ms" });
+        }
+        table.insert(stage.clone(), serde_json::json!({ "min_ms": min, "median_ms": median }));
+    }
+    if args.json {
+        table.insert("peak_mib".into(), serde_json::json!(peak));
+        println!("{}", serde_json::Value::Object(table));
+    } else if let Some(peak) = peak {
+        println!("peak memory {peak} MiB");
+    }
+    Ok(())
+}
+
+/// Largest resident size of this process, where the system tells.
+fn peak_mib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
+}

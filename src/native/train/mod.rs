@@ -1,0 +1,130 @@
+//! `facext train`: burn autodiff on the same model code that ships.
+//!
+//! Two stages. `vision` trains what sees; `language` trains what speaks, from frozen vision. Both resume from their last
+//! checkpoint. What they made is put into `trained.safetensors`, which `facext convert --trained` takes.
+
+pub mod batch;
+pub mod calibrate;
+pub mod language;
+pub mod losses;
+pub mod schedule;
+pub mod vision;
+
+use crate::error::{Error, Result};
+use crate::model::{Vision, fifa::Language};
+use crate::native::annotate::{Pack, Sampler, Split};
+use crate::native::convert::is_frozen;
+use crate::native::export::export;
+use crate::native::{device, files};
+use crate::weights::{TensorMap, Vars};
+use burn::module::Module;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Trained tensors of a run, plain f32.
+pub const TRAINED_FILE: &str = "trained.safetensors";
+
+/// Arguments of `train`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// vision, then language, then calibrate.
+    #[arg(value_parser = ["vision", "language", "calibrate"])]
+    pub stage: String,
+    /// Photo pack with splits by person.
+    #[arg(long)]
+    pub faces: PathBuf,
+    /// Weights to start from.
+    #[arg(long, default_value = "weights")]
+    pub weights: PathBuf,
+    /// Folder of the run: checkpoints, metrics, results.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Optimiser steps in all.
+    #[arg(long, default_value_t = 1000)]
+    pub steps: usize,
+    /// Samples a step.
+    #[arg(long, default_value_t = 4)]
+    pub batch: usize,
+    /// Peak learning rate.
+    #[arg(long, default_value_t = 4e-4)]
+    pub lr: f64,
+    /// Seed of data and new weights.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Threads that prepare samples.
+    #[arg(long, default_value_t = 1)]
+    pub loaders: usize,
+    /// Steps between checkpoints.
+    #[arg(long, default_value_t = 100)]
+    pub save_every: usize,
+    /// auto, cpu or gpu.
+    #[arg(long, default_value = "cpu", value_parser = ["auto", "cpu", "gpu"])]
+    pub device: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Any stage's.
+pub fn run(args: &Args) -> Result<()> {
+    let weights = files::read(&args.weights)?;
+    let cfg = weights.settings.model;
+    let pack = Arc::new(Pack::open(&args.faces)?);
+    let sampler = Arc::new(Sampler::new(pack.clone(), Split::Train, args.seed)?);
+    let val = Sampler::new(pack, Split::Val, args.seed ^ 0x7a11)?;
+    let (device, label) = device::choose(&args.device)?;
+    eprintln!("training on {label}: {} photos", sampler.photos());
+    let mut tensors = weights.tensors;
+    tensors.0.extend(trained(&args.out)?.0);
+    let tensors = Arc::new(tensors);
+    let autodiff = device.clone().autodiff();
+    match args.stage.as_str() {
+        "vision" => {
+            let model = Vision::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("vision"))?;
+            let run = vision::VisionRun {
+                out: args.out.clone(),
+                steps: args.steps,
+                batch: args.batch,
+                lr: args.lr,
+                seed: args.seed,
+                loaders: args.loaders,
+                save_every: args.save_every,
+            };
+            let model = vision::train(&cfg, model, sampler, &val, &run, &autodiff)?;
+            keep(&args.out, export(&model, "vision", |n| !is_frozen(n)))
+        }
+        "language" => {
+            let vision = Vision::build(&cfg, &Vars::for_training(tensors.clone(), args.seed, &device).pp("vision"))?;
+            let language = Language::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("language"))?;
+            let setup = language::Setup { cfg: &cfg, tokenizer: &weights.tokenizer, sampler, val: &val, args };
+            let language = language::train(&setup, vision, language, &autodiff)?;
+            keep(&args.out, export(&language, "language", |n| !n.contains(".Float.") && !is_frozen(n)))
+        }
+        _ => {
+            let vision = Vision::build(&cfg, &Vars::stored(tensors, &device).pp("vision"))?;
+            calibrate::run(&cfg, &vision, &val, args)
+        }
+    }
+}
+
+/// What earlier stages of the run made.
+fn trained(run: &Path) -> Result<TensorMap> {
+    let path = run.join(TRAINED_FILE);
+    if path.exists() { files::read_plain(&path) } else { Ok(TensorMap::default()) }
+}
+
+/// Adds a stage's tensors to the run's file.
+fn keep(run: &Path, new: TensorMap) -> Result<()> {
+    if new.0.is_empty() {
+        return Err(Error::Model("the stage trained nothing".into()));
+    }
+    let mut all = trained(run)?;
+    all.0.extend(new.0);
+    files::write_plain(&run.join(TRAINED_FILE), &all)
+}
+
+/// The module without gradients, for validation on the inner device.
+pub(crate) fn inner<M: Module>(model: &M) -> M {
+    model.clone().valid()
+}
+

@@ -1,0 +1,227 @@
+//! Vision stage: residual branch, region encoder and multi-task decoder on exact-mask forgeries; the trunk stays
+//! MobileSAM's, so its features are computed without a graph on other threads.
+
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::model::states::Readout;
+use crate::model::vision::{Vision, crops_to_tensor};
+use crate::native::annotate::Sampler;
+use crate::native::metrics;
+use crate::native::train::batch::{Prepared, SEG_ASKED, prepare, stream};
+use crate::native::train::losses::{bce, cross_entropy, masks};
+use crate::native::train::schedule::{Journal, cosine};
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Settings of a run.
+#[derive(Debug, Clone)]
+pub struct VisionRun {
+    /// Where checkpoints and metrics go.
+    pub out: PathBuf,
+    /// Optimiser steps in all.
+    pub steps: usize,
+    /// Samples a step.
+    pub batch: usize,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Seed of the data.
+    pub seed: u64,
+    /// Threads that prepare samples.
+    pub loaders: usize,
+    /// Steps between checkpoints.
+    pub save_every: usize,
+}
+
+/// Targets of one batch on the device.
+struct Targets {
+    det: Tensor<2>,
+    cls: Tensor<1, Int>,
+    presence: Tensor<2>,
+    artifact: Tensor<4>,
+    concepts: Tensor<4>,
+    region: Tensor<2>,
+    region_mask: Tensor<4>,
+    seg_mix: Tensor<3>,
+    seg_masks: Tensor<4>,
+}
+
+/// Trains until `run.steps`; resumes from the checkpoint in `run.out` if there is one.
+///
+/// # Errors
+/// [`Error::Io`] for files, and those of the sampler.
+pub fn train(cfg: &ModelConfig, mut model: Vision, sampler: Arc<Sampler>, val: &Sampler, run: &VisionRun, device: &Device) -> Result<Vision> {
+    model.trunk = model.trunk.no_grad();
+    model.dec.prompt = model.dec.prompt.no_grad();
+    let mut optimiser = AdamWConfig::new()
+        .with_weight_decay(0.02)
+        .with_epsilon(1e-8)
+        .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
+        .init();
+    let mut journal = Journal::open(&run.out, "vision")?;
+    let mut step = 0;
+    if let Some(at) = journal.resume() {
+        model = model.try_load_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
+        optimiser = optimiser.load(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
+        step = at;
+    }
+    let frozen = model.trunk.clone().valid();
+    let samples = stream(cfg, sampler, &frozen, (step * run.batch) as u64, run.loaders);
+    let started = Instant::now();
+    let first = step;
+    while step < run.steps {
+        let batch = (0..run.batch)
+            .map(|_| samples.recv().map_err(|_| Error::Model("the sample threads ended".into()))?)
+            .collect::<Result<Vec<_>>>()?;
+        let lr = run.lr * cosine(step, 60, run.steps);
+        let (loss, parts) = loss(cfg, &model, &batch, device);
+        let value = loss.clone().into_scalar::<f32>();
+        if value.is_finite() {
+            let grads = GradientsParams::from_grads(loss.backward(), &model);
+            model = optimiser.step(lr, model, grads);
+        }
+        step += 1;
+        journal.log(step, lr, value, &parts, started.elapsed().as_secs_f64() / (step - first) as f64)?;
+        if step % run.save_every == 0 || step == run.steps {
+            model.clone().save_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
+            optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
+            journal.saved(step)?;
+            let report = validate(cfg, &model.clone().valid(), val, 96)?;
+            journal.note(step, &report)?;
+        }
+    }
+    Ok(model)
+}
+
+/// Whole loss of a batch, and its parts by name.
+fn loss(cfg: &ModelConfig, model: &Vision, batch: &[Prepared], device: &Device) -> (Tensor<1>, Vec<(&'static str, f32)>) {
+    let b = batch.len();
+    let crops: Vec<&[u8]> = batch.iter().map(|s| s.crop.as_slice()).collect();
+    let image = crops_to_tensor(&crops, cfg.enc_image, device);
+    let trunk = Tensor::cat(batch.iter().map(|s| Tensor::<4>::from_data(s.trunk.clone(), device)).collect(), 0);
+    let evidence = model.join(image, trunk);
+    let regions: Vec<_> = batch.iter().map(|s| s.region.clone()).collect();
+    let out = model.tasks(&evidence, Some(&regions));
+    let t = gather(cfg, batch, device);
+    let prompts = model.dec.seg_prompts();
+    let k = cfg.dec_concepts;
+    let seg_in = t.seg_mix.clone().reshape([b * SEG_ASKED, k]).matmul(prompts).reshape([b, SEG_ASKED, cfg.dec_dim]);
+    let seg = model.segment(&evidence, seg_in);
+
+    let forged = t.det.clone();
+    let ones = |n: usize| Tensor::<2>::ones([b, n], device);
+    // Masks of forged crops count fully, empty masks of untouched ones less: silence there is easily learned.
+    let weight = forged.clone() * 0.8 + 0.2;
+    let det = bce(out.det, t.det).mean();
+    let cls = cross_entropy(out.cls, t.cls);
+    // About two of the concepts fire in a forged crop: raise the positives, or the answer is always "none".
+    let presence = (bce(out.presence, t.presence.clone()) * (t.presence * 4.0 + 1.0)).mean();
+    let artifact = masks(out.artifact, t.artifact, weight.clone());
+    let concepts = masks(out.concepts, t.concepts, ones(k));
+    let (region, region_mask) = match (out.region, out.region_mask) {
+        (Some(r), Some(m)) => (bce(r, t.region.clone()).mean(), masks(m, t.region_mask, t.region * 0.8 + 0.2)),
+        _ => (Tensor::zeros([1], device), Tensor::zeros([1], device)),
+    };
+    let iou = soft_iou(seg.masks.clone(), t.seg_masks.clone());
+    let quality = (sigmoid(seg.quality) - iou).square().mean();
+    let seg_loss = masks(seg.masks, t.seg_masks, weight.repeat_dim(1, SEG_ASKED));
+    let parts = [
+        ("det", det.clone(), 1.0),
+        ("cls", cls, 0.5),
+        ("presence", presence, 1.0),
+        ("artifact", artifact, 1.0),
+        ("concepts", concepts, 0.3),
+        ("region", region, 0.5),
+        ("region_mask", region_mask, 0.5),
+        ("seg", seg_loss, 1.0),
+        ("quality", quality, 0.3),
+    ];
+    let mut total = Tensor::zeros([1], device);
+    let mut named = Vec::with_capacity(parts.len());
+    for (name, part, weight) in parts {
+        named.push((name, part.clone().detach().into_scalar::<f32>()));
+        total = total + part * weight;
+    }
+    (total, named)
+}
+
+/// IoU of thresholded masks with their targets, `[b, n]`, without gradient; 1 where both are empty.
+fn soft_iou(x: Tensor<4>, y: Tensor<4>) -> Tensor<2> {
+    let [b, n, h, w] = x.dims();
+    let p: Tensor<3> = x.detach().greater_elem(0.0).float().reshape([b, n, h * w]);
+    let y: Tensor<3> = y.greater_elem(0.5).float().reshape([b, n, h * w]);
+    let both = (p.clone() * y.clone()).sum_dim(2);
+    let any = p.sum_dim(2) + y.sum_dim(2) - both.clone();
+    ((both + 1e-3) / (any + 1e-3)).reshape([b, n])
+}
+
+fn gather(cfg: &ModelConfig, batch: &[Prepared], device: &Device) -> Targets {
+    let (b, k, m) = (batch.len(), cfg.dec_concepts, cfg.enc_image / 4);
+    let floats = |of: &dyn Fn(&Prepared) -> Vec<f32>| batch.iter().flat_map(of).collect::<Vec<f32>>();
+    let four = |v: Vec<f32>, n: usize| Tensor::<4>::from_data(TensorData::new(v, [b, n, m, m]), device);
+    let two = |v: Vec<f32>, n: usize| Tensor::<2>::from_data(TensorData::new(v, [b, n]), device);
+    let mut concepts = vec![0.0; b * k * m * m];
+    for (s, sample) in batch.iter().enumerate() {
+        for (i, l) in sample.labels.iter().enumerate().filter(|(_, l)| (**l as usize) < k) {
+            concepts[(s * k + *l as usize) * m * m + i] = 1.0;
+        }
+    }
+    let classes: Vec<i32> = batch.iter().map(|s| s.cls as i32).collect();
+    Targets {
+        det: two(floats(&|s| vec![s.det]), 1),
+        cls: Tensor::from_data(TensorData::new(classes, [b]), device),
+        presence: two(floats(&|s| s.presence.clone()), k),
+        artifact: four(floats(&|s| s.artifact.clone()), 1),
+        concepts: four(concepts, k),
+        region: two(floats(&|s| vec![s.region_hit]), 1),
+        region_mask: four(floats(&|s| s.region_mask.clone()), 1),
+        seg_mix: Tensor::from_data(TensorData::new(floats(&|s| s.seg_mix.clone()), [b, SEG_ASKED, k]), device),
+        seg_masks: four(floats(&|s| s.seg_masks.clone()), SEG_ASKED),
+    }
+}
+
+/// Figures of the vision half alone on `n` samples of a split.
+///
+/// # Errors
+/// Those of the sampler.
+pub fn validate(cfg: &ModelConfig, model: &Vision, split: &Sampler, n: u64) -> Result<String> {
+    let device = Device::flex();
+    let (mut scores, mut iou, mut hit, mut asked) = (vec![], vec![], 0usize, 0usize);
+    let mut classes = 0usize;
+    for index in 0..n {
+        let s = prepare(cfg, split, &model.trunk, index)?;
+        let image = crops_to_tensor(&[&s.crop], cfg.enc_image, &device);
+        let evidence = model.join(image, Tensor::from_data(s.trunk.clone(), &device));
+        let out = model.tasks(&evidence, Some(std::slice::from_ref(&s.region)));
+        let read = Readout::of(&out);
+        scores.push((read.det.into_scalar::<f32>(), s.det > 0.5));
+        if let Some(r) = read.region {
+            hit += usize::from((r.into_scalar::<f32>() > 0.5) == (s.region_hit > 0.5));
+            asked += 1;
+        }
+        let cls = read.cls.argmax(1).into_scalar::<i32>() as usize;
+        classes += usize::from(cls == s.cls);
+        if s.det > 0.5 {
+            let p = out.artifact.into_data().to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
+            let (mut both, mut any) = (0usize, 0usize);
+            for (x, y) in p.iter().zip(&s.artifact) {
+                let (a, b) = (*x > 0.0, *y > 0.5);
+                both += usize::from(a && b);
+                any += usize::from(a || b);
+            }
+            iou.push(both as f32 / any.max(1) as f32);
+        }
+    }
+    Ok(format!(
+        "auc {:.4} artifact_iou {:.4} class_accuracy {:.3} region_accuracy {:.3} n {n}",
+        metrics::roc_auc(&scores).unwrap_or(f64::NAN),
+        iou.iter().sum::<f32>() / iou.len().max(1) as f32,
+        classes as f32 / n as f32,
+        hit as f32 / asked.max(1) as f32,
+    ))
+}

@@ -1,0 +1,121 @@
+//! Which device computes: WebGPU when its adapter is real and its numbers agree with the CPU's, the CPU otherwise.
+//!
+//! A software adapter is correct but many times slower than one wasm thread, so it is used only when asked for by name.
+
+use crate::error::{DeviceFault, Error, Result};
+use crate::quant::{BlockLinear, Blocks};
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor, TensorData};
+use js_sys::{Function, Promise, Reflect};
+use serde::Serialize;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// The device and why it was chosen.
+pub struct Chosen {
+    /// Where the model computes.
+    pub device: Device,
+    kind: &'static str,
+    name: String,
+    reason: &'static str,
+}
+
+/// What the page is told.
+#[derive(Serialize)]
+pub struct DeviceFacts<'a> {
+    kind: &'a str,
+    name: &'a str,
+    reason: &'a str,
+}
+
+impl Chosen {
+    fn cpu(reason: &'static str) -> Self {
+        Self { device: Device::flex(), kind: "cpu", name: "wasm, one thread".into(), reason }
+    }
+
+    /// For the page.
+    pub fn facts(&self) -> DeviceFacts<'_> {
+        DeviceFacts { kind: self.kind, name: &self.name, reason: self.reason }
+    }
+
+    /// For the report.
+    pub fn label(&self) -> String {
+        if self.kind == "cpu" { "cpu (wasm)".into() } else { format!("gpu ({})", self.name) }
+    }
+}
+
+/// What `navigator.gpu` offers.
+struct Adapter {
+    name: String,
+    fallback: bool,
+}
+
+/// Chooses by the page's wish: `auto`, `cpu`, `gpu`.
+///
+/// # Errors
+/// `device.unavailable` or `device.self_test`, only when a GPU was demanded; [`Error::Request`] for another wish.
+pub async fn choose(wish: &str) -> Result<Chosen> {
+    match wish {
+        "cpu" => return Ok(Chosen::cpu("chosen")),
+        "auto" | "gpu" => {}
+        other => return Err(Error::Request(format!("no device is called {other}: auto, cpu, gpu"))),
+    }
+    let demanded = wish == "gpu";
+    let give_up = |fault: DeviceFault, reason: &'static str, detail: &str| {
+        if demanded { Err(Error::device(fault, detail)) } else { Ok(Chosen::cpu(reason)) }
+    };
+    let Some(adapter) = probe().await else {
+        return give_up(DeviceFault::Unavailable, "no_adapter", "WebGPU offers no adapter");
+    };
+    if adapter.fallback && !demanded {
+        return Ok(Chosen::cpu("fallback_adapter"));
+    }
+    // The first touch of the GPU must be this asynchronous call: a tensor made earlier would start the device by blocking.
+    let device = match Device::wgpu_options().init_async().await {
+        Ok(device) => device,
+        Err(e) => return give_up(DeviceFault::Unavailable, "no_device", &format!("{e:?}")),
+    };
+    match self_test(&device).await {
+        Ok(()) => Ok(Chosen { device, kind: "gpu", name: adapter.name, reason: if demanded { "chosen" } else { "self_test_passed" } }),
+        Err(e) => give_up(DeviceFault::SelfTest, "self_test", &e.to_string()),
+    }
+}
+
+/// Asks the browser for an adapter. Through reflection, because the bindings of WebGPU are not stable.
+async fn probe() -> Option<Adapter> {
+    let get = |object: &JsValue, key: &str| Reflect::get(object, &JsValue::from_str(key)).ok().filter(|v| !v.is_undefined() && !v.is_null());
+    let gpu = get(&get(&js_sys::global(), "navigator")?, "gpu")?;
+    let request: Function = get(&gpu, "requestAdapter")?.dyn_into().ok()?;
+    let promise: Promise = request.call0(&gpu).ok()?.dyn_into().ok()?;
+    let adapter = JsFuture::from(promise).await.ok().filter(|a| !a.is_null() && !a.is_undefined())?;
+    let info = get(&adapter, "info").unwrap_or(JsValue::NULL);
+    let text = |key: &str| get(&info, key).and_then(|v| v.as_string()).unwrap_or_default();
+    let flag = |object: &JsValue| get(object, "isFallbackAdapter").and_then(|v| v.as_bool()).unwrap_or(false);
+    let name = [text("vendor"), text("architecture")].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
+    Some(Adapter { fallback: flag(&info) || flag(&adapter), name: if name.is_empty() { "WebGPU".into() } else { name } })
+}
+
+/// Largest difference that the two devices may show on the probes, whose values are of order one.
+const TOLERANCE: f32 = 1e-3;
+
+/// The same small computation (4-bit product, 8-bit product, softmax) on the device and on the CPU.
+async fn self_test(device: &Device) -> Result<()> {
+    let gpu = crate::analyze::read_back(probe_values(device)?).await?;
+    let cpu = crate::analyze::read_back(probe_values(&Device::flex())?).await?;
+    let worst = gpu.iter().zip(&cpu).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    // Written so that a value that is no number fails.
+    if gpu.len() == cpu.len() && worst <= TOLERANCE {
+        Ok(())
+    } else {
+        Err(Error::device(DeviceFault::SelfTest, format!("largest difference {worst} from the CPU")))
+    }
+}
+
+fn probe_values(device: &Device) -> Result<Tensor<2>> {
+    let wave = |n: usize, f: f32| (0..n).map(|i| (i as f32 * f).sin()).collect::<Vec<f32>>();
+    let (m, k, n) = (3, 64, 96);
+    let x = Tensor::<2>::from_data(TensorData::new(wave(m * k, 0.37), [m, k]), device);
+    let four = BlockLinear::packed(Blocks::quantise4(&wave(k * n, 0.11), k, n)?, device);
+    let eight = BlockLinear::packed(Blocks::quantise8(&wave(k * n, 0.23), k, n)?, device);
+    Ok(Tensor::cat(vec![softmax(four.forward(x.clone()), 1), eight.forward(x)], 1))
+}
