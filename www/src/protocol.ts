@@ -125,8 +125,11 @@ export interface Engine {
   build(): Promise<void>;
   open(bytes: Uint8Array, name: string): Promise<Opened>;
   analyze(request: Request, onEvent: (event: EngineEvent) => void): Promise<Report>;
-  cancel(): void;
+  /** Taken before an analysis begins: the engine itself is borrowed while it runs. */
+  stopper(): { stop(): void };
   regions(): Region[];
+  /** Gives its wasm memory back; absent in the tests' fake. */
+  free?(): void;
 }
 
 /** Where the verified weights stay. `memory` means: gone when the page closes. */

@@ -1,7 +1,7 @@
 /**
  * One question and its answer as it grows: a pure reducer from engine events to what the page shows.
  *
- * While the answer streams, phrases arrive before their masks; when the report is there it replaces everything that was streamed.
+ * While the answer streams, phrases arrive piece by piece and before their masks; when the report is there it replaces everything that was streamed.
  */
 import type { Band, Box, EngineEvent, MaskOut, Report, Request, Stage } from './protocol';
 
@@ -56,9 +56,9 @@ function applyToFace(face: FaceLive, event: Exclude<EngineEvent, { type: 'stage'
     case 'verdict':
       return { ...face, verdict: { score: event.score, band: event.band, family: event.family } };
     case 'text':
-      return { ...face, pieces: addText(face.pieces, event.text) };
+      return { ...face, pieces: add(face.pieces, event.text, null) };
     case 'phrase':
-      return { ...face, pieces: addPhrase(face.pieces, event.text, event.id) };
+      return { ...face, pieces: add(face.pieces, event.text, event.id) };
     case 'mask': {
       const masks = [...face.masks];
       masks[event.id] = event.mask;
@@ -67,35 +67,24 @@ function applyToFace(face: FaceLive, event: Exclude<EngineEvent, { type: 'stage'
   }
 }
 
-function addText(pieces: Piece[], text: string): Piece[] {
+/** Text arrives in pieces of a token or so: a piece that belongs where the last one did joins it. */
+function add(pieces: Piece[], text: string, mask: number | null): Piece[] {
   const last = pieces.at(-1);
-  return last && last.mask === null ? [...pieces.slice(0, -1), { text: last.text + text, mask: null }] : [...pieces, { text, mask: null }];
-}
-
-/** The words of a phrase may have streamed as plain text already: then its end becomes the phrase. */
-function addPhrase(pieces: Piece[], text: string, mask: number): Piece[] {
-  const last = pieces.at(-1);
-  if (last && last.mask === null && text && last.text.trimEnd().endsWith(text)) {
-    const before = last.text.slice(0, last.text.trimEnd().length - text.length);
-    return [...pieces.slice(0, -1), ...(before ? [{ text: before, mask: null }] : []), { text, mask }];
-  }
-  return [...pieces, { text, mask }];
+  return last && last.mask === mask ? [...pieces.slice(0, -1), { text: last.text + text, mask }] : [...pieces, { text, mask }];
 }
 
 /** The report is the truth: streamed pieces give way to it. */
 export function finish(run: Run, report: Report): Run {
-  return {
-    ...run,
-    state: 'done',
-    stage: null,
-    report,
-    faces: report.faces.map((face) => ({
-      box: face.box,
-      verdict: { score: face.score, band: face.band, family: face.family },
-      pieces: face.spans.length ? face.spans : face.answer ? [{ text: face.answer, mask: null }] : [],
-      masks: face.masks,
-    })),
-  };
+  const told = report.faces.map((face) => ({
+    box: face.box,
+    verdict: { score: face.score, band: face.band, family: face.family },
+    pieces: face.spans.length ? face.spans : face.answer ? [{ text: face.answer, mask: null }] : [],
+    masks: face.masks,
+  }));
+  // A question about one face has one entry in its report; on the page it keeps its place among the photo's faces.
+  const only = run.request.face;
+  const faces = only !== undefined && told.length === 1 ? run.faces.map((face, i) => (i === only ? told[0]! : emptyFace(face.box))) : told;
+  return { ...run, state: 'done', stage: null, report, faces };
 }
 
 /** A place in a run: which face, which mask. */

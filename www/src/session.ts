@@ -54,7 +54,7 @@ export class Session {
   /** How far the present worker has come. */
   private level: 'none' | 'prepared' | 'loaded' = 'none';
   private photo: Photo | null = null;
-  /** The photo that the present worker has decoded. */
+  /** The photo that the present worker has open; one that cannot be opened leaves the earlier one there. */
   private opened: Photo | null = null;
   private queue: Promise<unknown> = Promise.resolve();
   private disposed = false;
@@ -199,7 +199,6 @@ export class Session {
   }
 
   private async sendPhoto(photo: Photo, options: CallOptions): Promise<Opened> {
-    this.opened = null;
     const opened = (await this.call({ type: 'open', bytes: photo.bytes, name: photo.name }, options)) as Opened;
     this.opened = photo;
     return opened;

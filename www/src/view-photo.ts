@@ -1,7 +1,7 @@
 /** The photo with its overlay, the tools on it, and the empty state. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Controller } from './controller';
-import { WARNINGS, bytesWords } from './words';
+import { bytesWords, warningWords } from './words';
 
 export interface PhotoHandlers {
   pick(): void;
@@ -70,5 +70,5 @@ function facts(c: Controller): TemplateResult {
   return html`<p class="small soft" data-test="facts">
       ${c.photo!.name} · ${file.width} × ${file.height} pixels · ${bytesWords(file.bytes)} · ${faces.length === 1 ? '1 face' : `${faces.length} faces`}
     </p>
-    ${warnings.length ? html`<ul class="small">${warnings.map((code) => html`<li>${WARNINGS[code] ?? `Note: ${code}`}</li>`)}</ul>` : nothing}`;
+    ${warnings.length ? html`<ul class="small">${warnings.map((code) => html`<li>${warningWords(code)}</li>`)}</ul>` : nothing}`;
 }

@@ -4,7 +4,7 @@ import type { Controller } from './controller';
 import type { MaskOut } from './protocol';
 import { area } from './rle';
 import { sameRef, type FaceLive, type MaskRef, type Run } from './run';
-import { BANDS, FAMILIES, LIMITS, STAGES, noFaceWords, percentWords, qualityWords } from './words';
+import { BANDS, FAMILIES, LIMITS, STAGES, noFaceWords, percentWords, qualityWords, warningWords } from './words';
 import { PALETTE } from './overlay';
 
 const BAND_ORDER = ['no_sign', 'inconclusive', 'signs', 'strong_signs'] as const;
@@ -52,6 +52,7 @@ function runCard(c: Controller, run: Run, save: (run: Run) => void): TemplateRes
     ${run.restarted ? html`<p class="small soft">The program was interrupted and began this answer again.</p>` : nothing}
     ${run.state === 'stopped' ? html`<p class="small soft" data-test="stopped">Stopped. What was found so far stays.</p>` : nothing}
     ${run.faces.map((face, i) => faceView(c, run, face, i, many))}
+    ${warnings(c, run)}
     ${run.report
       ? html`<div class="row">
           <button data-test="save" @click=${() => save(run)}>Save report (JSON)</button>
@@ -64,16 +65,24 @@ function runCard(c: Controller, run: Run, save: (run: Run) => void): TemplateRes
   </section>`;
 }
 
+/** What the answer adds to the warnings that stand beside the photo. */
+function warnings(c: Controller, run: Run): TemplateResult | typeof nothing {
+  const known = new Set(c.photo?.opened?.warnings);
+  const own = run.report?.warnings.filter((code) => !known.has(code)) ?? [];
+  return own.length ? html`<ul class="small soft">${own.map((code) => html`<li>${warningWords(code)}</li>`)}</ul>` : nothing;
+}
+
 function took(run: Run): string {
   const total = run.report?.timings_ms['total'] ?? 0;
   return total > 0 ? `Took ${(total / 1000).toFixed(1)} s` : '';
 }
 
 function faceView(c: Controller, run: Run, face: FaceLive, index: number, many: boolean): TemplateResult {
+  if (run.request.face !== undefined && run.request.face !== index) return html``;
   const caret = run.state === 'running' && face.pieces.length > 0 && index === run.stageFace;
   return html`<div class="face stack" role="group" aria-label="Face ${index + 1}">
     ${many ? html`<h3>Face ${index + 1}</h3>` : nothing}
-    ${face.verdict && showsVerdict(c, run) ? verdict(face.verdict) : nothing}
+    ${face.verdict && showsVerdict(c, run) ? verdict(face.verdict, run.state === 'done') : nothing}
     ${face.pieces.length
       ? html`<p class="answer ${caret ? 'caret' : ''}" data-test="answer">${face.pieces.map((piece) => (piece.mask === null ? piece.text : phrase(c, run, index, piece.mask, piece.text)))}</p>`
       : nothing}
@@ -89,13 +98,14 @@ function showsVerdict(c: Controller, run: Run): boolean {
   return run.id === (c.runs.find((r) => r.state === 'done') ?? c.runs[0])?.id || run.request.task === 'det' || run.request.task === 'cls';
 }
 
-function verdict({ band, family }: { band: keyof typeof BANDS; family: string }): TemplateResult {
+/** Until the answer is complete the band is provisional: words that contradict it turn it into "inconclusive". */
+function verdict({ band, family }: { band: keyof typeof BANDS; family: string }, final: boolean): TemplateResult {
   const words = BANDS[band] ?? BANDS.inconclusive;
   const step = BAND_ORDER.indexOf(band as (typeof BAND_ORDER)[number]);
   const named = band === 'signs' || band === 'strong_signs' ? (FAMILIES[family] ?? '') : '';
   return html`<div class="band ${band}" data-test="band" data-band=${band}>
     <div class="scale" aria-hidden="true">${BAND_ORDER.map((_, i) => html`<i class=${i <= step ? 'on' : ''}></i>`)}</div>
-    <span class="title">${words.title}</span>
+    <span class="title">${final ? words.title : `So far: ${words.title.toLowerCase()}`}</span>
     <p class="small soft">${words.text}${named ? html` <strong>${named}.</strong>` : nothing}</p>
   </div>`;
 }

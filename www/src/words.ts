@@ -67,13 +67,13 @@ export const FAMILIES: Record<string, string> = {
 };
 
 export const NO_FACE: Record<string, string> = {
-  none: 'No face was found in this photo, so there is nothing to judge. Paintings, masks and faces seen from behind do not count.',
-  too_small: 'The face is too small to judge. Look for a copy of the photo in which it is larger.',
-  too_blurred: 'The face is too blurred to judge. Look for a sharper copy of the photo.',
+  no_face: 'No face was found in this photo, so there is nothing to judge. Paintings, masks and faces seen from behind do not count.',
+  face_too_small: 'The face is too small to judge. Look for a copy of the photo in which it is larger.',
+  face_too_blurred: 'The face is too blurred to judge. Look for a sharper copy of the photo.',
 };
 
 export function noFaceWords(reason: string | null): string {
-  return NO_FACE[reason ?? 'none'] ?? NO_FACE['none']!;
+  return NO_FACE[reason ?? 'no_face'] ?? NO_FACE['no_face']!;
 }
 
 export const STAGES: Record<Stage, string> = {
@@ -100,8 +100,7 @@ const DEVICE_REASONS: Record<string, string> = {
   no_webgpu: 'this browser offers no WebGPU',
   no_adapter: 'this browser offers no graphics processor',
   fallback_adapter: 'the browser only emulates a graphics processor',
-  device_failed: 'the graphics processor could not be started',
-  limits: 'the graphics processor is too small for the model',
+  no_device: 'the graphics processor could not be started',
 };
 
 export function deviceWords(device: DeviceInfo): string {
@@ -121,14 +120,25 @@ export const NOTICES: Record<string, string> = {
   'storage.damaged': 'A stored model file was damaged and is being fetched again.',
 };
 
-/** Warnings that may come with a photo; an unknown one is shown as its code. */
+/** Warnings of the photo and of the answer; an unknown one is shown as its code. */
 export const WARNINGS: Record<string, string> = {
-  animated: 'This is an animation; only its first picture was checked.',
-  cmyk: 'The photo uses print colours (CMYK); they were converted.',
-  sixteen_bit: 'The photo has 16 bits a colour; it was reduced to 8.',
-  small_face: 'A face is small: the result is less reliable.',
-  blurred_face: 'A face is blurred: the result is less reliable.',
+  'image.alpha_flattened': 'Transparent places were filled before the check.',
+  'image.first_frame_only': 'This is an animation; only its first picture was checked.',
+  'image.cmyk_converted': 'The photo uses print colours (CMYK); they were converted.',
+  'image.sixteen_bit_reduced': 'The photo has 16 bits a colour; it was reduced to 8.',
+  'image.orientation_invalid': 'The file names an impossible orientation; the photo was taken as it is.',
+  'image.trailing_bytes': 'The file goes on after the end of the picture.',
+  'image.incomplete_scans': 'The file lacks its last refinements; fine detail is missing.',
+  face_small: 'A face is small: details are less reliable.',
+  face_soft: 'A face is soft or blurred: details are less reliable.',
+  face_cut: 'A face is cut by the edge of the photo.',
+  text_contradicts_score: 'The words and the measured evidence did not agree, so the result is inconclusive.',
+  answer_cut: 'The answer reached its greatest length and was cut.',
 };
+
+export function warningWords(code: string): string {
+  return WARNINGS[code] ?? `Note: ${code.replaceAll('_', ' ')}`;
+}
 
 export const LIMITS = [
   '“No sign found” does not mean that a photo is real. New and careful forgeries leave no trace that this model knows.',

@@ -13,13 +13,18 @@ import { addAll, measure } from './weights';
 
 interface Held {
   engine: Engine;
+  stopper: { stop(): void };
+  /** Makes a fresh engine; a build that failed has used the old one up. */
+  create(): Promise<Engine>;
+  /** True from the start of a build until it succeeded. */
+  spent: boolean;
   store: Store;
   weightsBase: string;
   added: Set<string>;
 }
 
 let held: Held | null = null;
-/** Aborts the running `load`; an analysis is stopped through `engine.cancel()`. */
+/** Aborts the running `load`; an analysis is stopped through the engine's stopper. */
 const aborts = new Map<number, AbortController>();
 /** The last panic message: wasm prints it to the console just before the trap, which itself only says "unreachable". */
 let lastPanic = '';
@@ -45,7 +50,7 @@ self.addEventListener('message', (message: MessageEvent<Call>) => {
   const call = message.data;
   if (call.type === 'cancel') {
     aborts.get(call.target)?.abort();
-    held?.engine.cancel();
+    held?.stopper.stop();
     return;
   }
   run(call).then(
@@ -83,14 +88,23 @@ async function prepare({ wasm, weightsBase, device, manifest }: PrepareArgs): Pr
   const module = typeof wasm === 'string' ? await compile(wasm) : wasm;
   await initWasm({ module_or_path: module });
   const text = manifest ?? (await fetchManifest(new URL('manifest.json', weightsBase).href));
-  const engine = await EngineClass.create(text, device);
+  const create = () => EngineClass.create(text, device);
+  const engine = await create();
   const store = await openStore(weightsBase);
-  held = { engine, store, weightsBase, added: new Set() };
+  held = { engine, stopper: engine.stopper(), create, spent: false, store, weightsBase, added: new Set() };
   return { device: engine.device(), ...(await measure(engine, store, held.added)), store: store.kind, manifest: text, module };
 }
 
 async function load(id: number): Promise<Ready> {
-  const { engine, store, weightsBase, added } = need();
+  const mine = need();
+  if (mine.spent) {
+    mine.engine.free?.();
+    mine.engine = await mine.create();
+    mine.stopper = mine.engine.stopper();
+    mine.added.clear();
+    mine.spent = false;
+  }
+  const { engine, store, weightsBase, added } = mine;
   const abort = new AbortController();
   aborts.set(id, abort);
   try {
@@ -101,7 +115,9 @@ async function load(id: number): Promise<Ready> {
       onEvent: (event) => post({ id, type: 'event', event }),
     });
     post({ id, type: 'event', event: { type: 'building' } });
+    mine.spent = true;
     await engine.build();
+    mine.spent = false;
     return { device: engine.device(), regions: engine.regions(), store: store.kind };
   } finally {
     aborts.delete(id);

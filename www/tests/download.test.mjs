@@ -145,6 +145,17 @@ test('the second visit asks for no weight; a stored file that rotted is fetched 
   assert.match(await third.locator('[data-test="notice"]').innerText(), /damaged/);
 });
 
+test('a model that does not start can be started again, without fetching anything', async (t) => {
+  const { server, page, at } = await scene(t, { server: { fake: { build_fails: 1 } } });
+  await at('download').click();
+  await at('problem').waitFor();
+  assert.equal(await at('problem').getAttribute('data-code'), 'weights.format');
+  const count = server.weightsLog().length;
+  assert.equal(await at('download').innerText(), 'Start the model');
+  await ready(page);
+  assert.equal(server.weightsLog().length, count);
+});
+
 test('old files are evicted when the manifest changes', async (t) => {
   const { server, browser, page } = await scene(t);
   await ready(page);

@@ -177,6 +177,14 @@ test('several faces: numbered, each with its own result, marks numbered through'
   assert.equal(await at('band').count(), 3);
   assert.deepEqual(await page.locator('.mark .chip').allInnerTexts(), ['1', '2', '3', '4', '5', '6']);
   assert.match(await at('result').innerText(), /Face 3/);
+  // A question about one of them keeps its place: the mask lies on the second face.
+  await page.locator('select[name=face]').selectOption('1');
+  await at('ask').click();
+  await page.locator('[data-test="result"][data-state="done"] >> nth=1').waitFor();
+  const answer = at('result').first();
+  assert.match(await answer.innerText(), /Face 2/);
+  assert.doesNotMatch(await answer.innerText(), /Face 1/);
+  assert.equal(await answer.locator('[data-test="phrase"]').count(), 2);
 });
 
 test('the status speaks at most once in five seconds', async (t) => {

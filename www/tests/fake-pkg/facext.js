@@ -10,6 +10,7 @@ const FAKE = {
   token_ms: 4, // pause after each token
   busy_ms: 0, // one call that blocks the worker's thread, in the middle
   crash: '', // 'panic' | 'silent' (uncaught, the promise never settles) | 'lost' (device.lost)
+  build_fails: 0, // how many builds fail before one works
   crash_times: 0, // how many analyses crash before one works; remembered across workers
   band: 'signs',
 };
@@ -64,12 +65,12 @@ export class Engine {
   async build() {
     for (const { name } of this.#manifest.files) if (!this.#files.has(name)) throw fault('weights.missing_shard', name);
     await wait(this.#fake.build_ms ?? 10);
+    if (this.#fake.build_fails > 0 && (await counter()) < this.#fake.build_fails) throw fault('weights.format', 'asked for by the test');
     this.#built = true;
   }
 
   async open(bytes, name) {
     if (!this.#built) throw fault('model.failed', 'not built');
-    this.#photo = null;
     if (bytes.length === 0) throw fault('image.empty', name);
     const head = String.fromCharCode(...bytes.slice(0, 4));
     if (!(head.startsWith('\x89PNG') || head.startsWith('\xff\xd8') || head === 'RIFF')) throw fault('image.not_an_image', name);
@@ -84,12 +85,12 @@ export class Engine {
     const none = name.includes('cat');
     const faces = none ? [] : this.#fake.faces.map((f) => ({ box: [f[0] * width, f[1] * height, f[2] * width, f[3] * height].map(Math.round) }));
     const file = { name, bytes: bytes.length, sha256: await sha256(bytes), width, height, orientation: 1 };
-    this.#photo = { status: none ? 'no_usable_face' : 'ok', reason: none ? 'none' : null, file, faces, warnings: [] };
+    this.#photo = { status: none ? 'no_usable_face' : 'ok', reason: none ? 'no_face' : null, file, faces, warnings: [] };
     return structuredClone(this.#photo);
   }
 
-  cancel() {
-    this.#cancelled = true;
+  stopper() {
+    return { stop: () => (this.#cancelled = true) };
   }
 
   async analyze(request, emit) {
@@ -114,10 +115,12 @@ export class Engine {
         { text: 'mouth', mask: request.task === 'toe' ? null : 1 },
         { text: ' is lit from another side than the rest of the skin.', mask: null },
       ];
+      // A phrase comes in pieces, like all text.
       const text = request.task === 'loc' ? spans.filter((s) => s.mask !== null) : spans;
       for (const span of text) {
-        if (span.mask !== null) await this.#pause(() => emit({ type: 'phrase', face: index, id: span.mask, text: span.text }));
-        else for (const word of span.text.match(/\s*\S+\s*/g)) await this.#pause(() => emit({ type: 'text', face: index, text: word }));
+        for (const text of span.text.match(/\s*\S+\s*/g)) {
+          await this.#pause(() => emit(span.mask === null ? { type: 'text', face: index, text } : { type: 'phrase', face: index, id: span.mask, text }));
+        }
       }
       emit({ type: 'stage', stage: 'masks', face: index });
       const [x, y, w, h] = box;
