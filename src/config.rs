@@ -28,8 +28,10 @@ pub struct ModelConfig {
     pub enc_windows: [usize; 4],
     /// Channels of the encoder's output map, `[batch, enc_out, enc_image/16, enc_image/16]`.
     pub enc_out: usize,
-    /// Channels of the residual branch at strides 2, 4, 8, 16.
-    pub res_dims: [usize; 4],
+    /// Channels of the residual branch at strides 2, 4, 8, 16, 32.
+    pub res_dims: [usize; 5],
+    /// Channels of its way up.
+    pub res_width: usize,
 
     /// Side of the square of cells that becomes one visual token (pixel shuffle).
     pub proj_shuffle: usize,
@@ -86,7 +88,8 @@ impl ModelConfig {
             enc_heads: [2, 4, 5, 10],
             enc_windows: [7, 7, 14, 7],
             enc_out: 256,
-            res_dims: [16, 32, 64, 128],
+            res_dims: [16, 32, 64, 128, 160],
+            res_width: 48,
             proj_shuffle: 4,
             lm_dim: 576,
             lm_layers: 30,
@@ -120,7 +123,8 @@ impl ModelConfig {
             enc_heads: [1, 2, 2, 4],
             enc_windows: [4, 4, 4, 4],
             enc_out: 32,
-            res_dims: [8, 8, 16, 16],
+            res_dims: [8, 8, 16, 16, 16],
+            res_width: 8,
             proj_shuffle: 2,
             lm_dim: 64,
             lm_layers: 2,

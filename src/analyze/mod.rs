@@ -230,5 +230,5 @@ pub(crate) fn ms(clock: Instant) -> f64 {
 /// Values of a tensor on the host, without blocking.
 pub(crate) async fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let data = tensor.into_data_async().await.map_err(|e| Error::device(DeviceFault::Lost, format!("{e:?}")))?;
-    data.to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))
+    data.try_to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))
 }

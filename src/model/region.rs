@@ -28,14 +28,14 @@ impl RegionEncoder {
     pub fn build(cfg: &ModelConfig, v: &Vars) -> Result<Self> {
         Ok(Self {
             map: v.linear("map", cfg.enc_out, cfg.dec_dim, true)?,
-            early: v.linear("early", cfg.res_dims[1], cfg.dec_dim, false)?,
+            early: v.linear("early", cfg.res_width, cfg.dec_dim, false)?,
             place: v.linear("place", 5, cfg.dec_dim, false)?,
             out: v.linear("out", cfg.dec_dim, cfg.dec_dim, true)?,
         })
     }
 
     /// # Arguments
-    /// - `map`: the encoder's map, `[b, enc_out, g, g]`; `fine`: residual features, `[b, res_dims[1], 4g, 4g]`.
+    /// - `map`: the encoder's map, `[b, enc_out, g, g]`; `fine`: residual features, `[b, res_width, 4g, 4g]`.
     /// - `mask`: share of each cell that the region covers, 0..1, `[b, 1, g, g]`.
     /// - `fine_mask`: the same at stride 4, `[b, 1, 4g, 4g]`.
     /// - `place`: centre x, centre y, width, height, area share, each 0..1 of the crop, `[b, 5]`.

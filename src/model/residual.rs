@@ -1,17 +1,23 @@
-//! The residual branch of the face encoder: a small convolutional stem on what smoothing removes from the crop.
+//! The residual branch of the face encoder: a small convolutional pyramid on what smoothing removes from the crop.
 //!
 //! A segmentation backbone is trained to ignore noise, sharpness and compression, which is where forgeries show
 //! (the argument of noise-residual detectors, e.g. Fridrich and Kodovsky, "Rich Models for Steganalysis", 2012). The
-//! branch sees the crop minus its 3×3 mean beside the crop itself. Its output is added to the trunk's map through a
-//! zero-initialised projection: before training the encoder is exactly MobileSAM's.
+//! branch sees the crop minus its 3×3 mean beside the crop itself, down to stride 32 and up again (feature pyramid, Lin et al.
+//! 2017). It gives features to everything else, a map of evidence, and pooled evidence for detection and family. Its
+//! contribution to the trunk's map starts at zero: before training the encoder is exactly MobileSAM's.
 
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::weights::{Conv, Init, Vars};
 use burn::module::{Module, Param};
+use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
-use burn::tensor::ops::AvgPoolOptions;
-use burn::tensor::{Tensor, activation::relu, module::avg_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions};
+use burn::tensor::{
+    Tensor,
+    activation::{relu, sigmoid},
+    module::{avg_pool2d, interpolate},
+};
 
 /// The high-pass band is about ten times weaker than the image; both enter the first convolution at a similar size.
 const HIGH_PASS_GAIN: f32 = 8.0;
@@ -21,6 +27,12 @@ const HIGH_PASS_GAIN: f32 = 8.0;
 pub struct ResidualBranch {
     stem: Conv2d,
     stages: Vec<Stage>,
+    laterals: Vec<Conv2d>,
+    merges: Vec<Merge>,
+    evidence: Conv2d,
+    pooled: Linear,
+    det: Linear,
+    cls: Linear,
     out: Conv2d,
 }
 
@@ -28,8 +40,21 @@ pub struct ResidualBranch {
 pub struct ResidualOutput {
     /// To be added to the trunk's map, `[b, enc_out, g, g]`.
     pub map: Tensor<4>,
-    /// Features at stride 4 for sharp mask borders, `[b, res_dims[1], 4g, 4g]`.
+    /// Features at stride 4 for sharp mask borders, `[b, res_width, 4g, 4g]`.
     pub fine: Tensor<4>,
+    /// Is this place forged, logits at stride 4, `[b, 1, 4g, 4g]`.
+    pub artifact: Tensor<4>,
+    /// Is the crop forged, logit from pooled features, `[b, 1]`.
+    pub det: Tensor<2>,
+    /// Family, logits from pooled features, `[b, classes]`.
+    pub cls: Tensor<2>,
+}
+
+/// On the way up: joined features, mixed.
+#[derive(Module, Debug)]
+struct Merge {
+    mix: Conv2d,
+    norm: ChannelNorm,
 }
 
 #[derive(Module, Debug)]
@@ -66,14 +91,15 @@ impl ChannelNorm {
 }
 
 impl ResidualBranch {
-    /// Names: `stem`, `stages.{0,1,2}.{down,norm,mix}`, `out`.
+    /// Names: `stem`, `stages.{0..3}.{down,norm,mix}` (strides 4, 8, 16, 32), `laterals.{0..3}` (strides 32, 16, 8, 4),
+    /// `merges.{0..2}.{mix,norm}` (strides 16, 8, 4), `evidence`, `pooled`, `det`, `cls`, `out`.
     ///
     /// # Errors
     /// `weights.*`
     pub fn build(cfg: &ModelConfig, v: &Vars) -> Result<Self> {
-        let d = cfg.res_dims;
+        let (d, w) = (cfg.res_dims, cfg.res_width);
         let half = Conv::same(3).stride(2);
-        let stages = (0..3)
+        let stages = (0..4)
             .map(|i| {
                 let v = v.pp("stages").pp(i);
                 Ok(Stage {
@@ -83,9 +109,26 @@ impl ResidualBranch {
                 })
             })
             .collect::<Result<_>>()?;
-        let mut out = v.conv2d("out", [d[3], cfg.enc_out], Conv::same(1), true)?;
-        out.weight = v.pp("out").param("weight", [cfg.enc_out, d[3], 1, 1], Init::Const(0.0))?;
-        Ok(Self { stem: v.conv2d("stem", [6, d[0]], half, true)?, stages, out })
+        let laterals = (0..4).map(|i| v.conv2d(&format!("laterals.{i}"), [d[4 - i], w], Conv::same(1), true)).collect::<Result<_>>()?;
+        let merges = (0..3)
+            .map(|i| {
+                let v = v.pp("merges").pp(i);
+                Ok(Merge { mix: v.conv2d("mix", [w, w], Conv::same(3), false)?, norm: ChannelNorm::build(&v.pp("norm"), w)? })
+            })
+            .collect::<Result<_>>()?;
+        let mut out = v.conv2d("out", [w, cfg.enc_out], Conv::same(1), true)?;
+        out.weight = v.pp("out").param("weight", [cfg.enc_out, w, 1, 1], Init::Const(0.0))?;
+        Ok(Self {
+            stem: v.conv2d("stem", [6, d[0]], half, true)?,
+            stages,
+            laterals,
+            merges,
+            evidence: v.conv2d("evidence", [w, 1], Conv::same(1), true)?,
+            pooled: v.linear("pooled", 2 * d[4] + 4 * w + 2, 2 * w, true)?,
+            det: v.linear("det", 2 * w, 1, true)?,
+            cls: v.linear("cls", 2 * w, cfg.dec_classes, true)?,
+            out,
+        })
     }
 
     /// `[b, 3, s, s]` normalised crop → [`ResidualOutput`].
@@ -94,13 +137,43 @@ impl ResidualBranch {
         let smooth = avg_pool2d(image.clone(), options);
         let high = (image.clone() - smooth) * HIGH_PASS_GAIN;
         let mut x = relu(self.stem.forward(Tensor::cat(vec![high, image], 1)));
-        let mut fine = None;
+        let mut levels = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
             x = relu(stage.norm.forward(stage.down.forward(x)));
             x = x.clone() + relu(stage.mix.forward(x));
-            fine.get_or_insert_with(|| x.clone());
+            levels.push(x.clone());
         }
-        let fine = fine.unwrap_or_else(|| x.clone());
-        ResidualOutput { map: self.out.forward(x), fine }
+        // Up again, coarse to fine; `merged` holds strides 16, 8, 4.
+        let mut y = self.laterals[0].forward(x.clone());
+        let mut merged = Vec::with_capacity(self.merges.len());
+        for ((merge, lateral), level) in self.merges.iter().zip(&self.laterals[1..]).zip(levels.iter().rev().skip(1)) {
+            let sum = double(y, level) + lateral.forward(level.clone());
+            y = relu(merge.norm.forward(merge.mix.forward(relu(sum))));
+            merged.push(y.clone());
+        }
+        let artifact = self.evidence.forward(y.clone());
+        let [middle, near] = [merged[0].clone(), merged[1].clone()];
+        let seen = sigmoid(artifact.clone());
+        let pooled = Tensor::cat(vec![mean(x.clone()), max(x), mean(middle.clone()), max(middle.clone()), mean(near.clone()), max(near), mean(seen.clone()), max(seen)], 1);
+        let pooled = relu(self.pooled.forward(pooled));
+        ResidualOutput { map: self.out.forward(middle), fine: y, artifact, det: self.det.forward(pooled.clone()), cls: self.cls.forward(pooled) }
     }
+}
+
+/// To the size of `like`; nearest, because the mix that follows smooths.
+fn double(x: Tensor<4>, like: &Tensor<4>) -> Tensor<4> {
+    let [_, _, h, w] = like.dims();
+    interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([h, w]))
+}
+
+/// Mean over the places of `[b, c, h, w]` → `[b, c]`.
+fn mean(x: Tensor<4>) -> Tensor<2> {
+    let [b, c, h, w] = x.dims();
+    x.reshape([b, c, h * w]).mean_dim(2).reshape([b, c])
+}
+
+/// Maximum over the places of `[b, c, h, w]` → `[b, c]`.
+fn max(x: Tensor<4>) -> Tensor<2> {
+    let [b, c, h, w] = x.dims();
+    x.reshape([b, c, h * w]).max_dim(2).reshape([b, c])
 }

@@ -13,7 +13,10 @@ use crate::weights::{Conv, Init, Vars};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::{
+    Tensor,
+    activation::{relu, sigmoid, softmax},
+};
 
 /// Tokens before the concept queries: detection, classification, whole artifact.
 const HEAD_TOKENS: usize = 3;
@@ -33,6 +36,7 @@ pub struct TaskDecoder {
     cls: Linear,
     presence: Linear,
     region: Linear,
+    presence_gain: Param<Tensor<1>>,
     artifact_hyper: Hyper,
     concept_hyper: Hyper,
     seg_hyper: Hyper,
@@ -44,20 +48,36 @@ pub struct TaskDecoder {
 struct Hyper {
     fc1: Linear,
     fc2: Linear,
+    fc3: Linear,
 }
 
 impl Hyper {
     fn build(v: &Vars, dim: usize, out: usize) -> Result<Self> {
-        Ok(Self { fc1: v.linear("fc1", dim, dim, true)?, fc2: v.linear("fc2", dim, out, true)? })
+        Ok(Self { fc1: v.linear("fc1", dim, dim, true)?, fc2: v.linear("fc2", dim, dim, true)?, fc3: v.linear("fc3", dim, out, true)? })
     }
 
     /// Tokens `[b, t, dim]` and features `[b, c, h, w]` → mask logits `[b, t, h, w]`.
     fn masks(&self, tokens: Tensor<3>, features: Tensor<4>) -> Tensor<4> {
         let [b, c, h, w] = features.dims();
-        let kernels = self.fc2.forward(relu(self.fc1.forward(tokens)));
+        let kernels = self.fc3.forward(relu(self.fc2.forward(relu(self.fc1.forward(tokens)))));
         let t = kernels.dims()[1];
         kernels.matmul(features.reshape([b, c, h * w])).reshape([b, t, h, w])
     }
+}
+
+/// Concept logits `[b, k, h, w]` → probabilities of the same shape; "none of them" has logit 0.
+fn parse(logits: Tensor<4>) -> Tensor<4> {
+    let [b, k, h, w] = logits.dims();
+    let none = Tensor::zeros([b, 1, h, w], &logits.device());
+    softmax(Tensor::cat(vec![none, logits], 1), 1).narrow(1, 1, k)
+}
+
+/// Share of each mask `[b, k, h, w]` that a map `[b, 1, h, w]` of 0..1 fills → `[b, k]`.
+fn share(masks: Tensor<4>, map: Tensor<4>) -> Tensor<2> {
+    let [b, k, h, w] = masks.dims();
+    let masks: Tensor<3> = masks.reshape([b, k, h * w]);
+    let both: Tensor<3> = masks.clone().matmul(map.reshape([b, h * w, 1]));
+    (both / (masks.sum_dim(2) + 1.0)).reshape([b, k])
 }
 
 /// Image-side inputs of the decoder.
@@ -65,8 +85,14 @@ impl Hyper {
 pub struct Evidence {
     /// Encoder map, `[b, enc_out, g, g]`.
     pub map: Tensor<4>,
-    /// Residual features at stride 4, `[b, res_dims[1], 4g, 4g]`.
+    /// Residual features at stride 4, `[b, res_width, 4g, 4g]`.
     pub fine: Tensor<4>,
+    /// Is this place forged, logits of the residual branch, `[b, 1, 4g, 4g]`.
+    pub artifact: Tensor<4>,
+    /// Is the crop forged, logit of the residual branch, `[b, 1]`.
+    pub det: Tensor<2>,
+    /// Family, logits of the residual branch, `[b, classes]`.
+    pub cls: Tensor<2>,
 }
 
 /// Answers of the task tokens. Logits throughout; `K` = concepts.
@@ -79,7 +105,7 @@ pub struct TaskOutput {
     pub presence: Tensor<2>,
     /// Whole artifact, `[b, 1, 4g, 4g]`.
     pub artifact: Tensor<4>,
-    /// Where concept k is (auxiliary parsing), `[b, K, 4g, 4g]`.
+    /// Where concept k is (auxiliary parsing), `[b, K, 4g, 4g]`; concepts exclude each other, and "none of them" has logit 0.
     pub concepts: Tensor<4>,
     /// Does the asked region hold an artifact, `[b, 1]`, if a region was given.
     pub region: Option<Tensor<2>>,
@@ -104,8 +130,8 @@ impl TaskDecoder {
     /// `weights.*`
     pub fn build(cfg: &ModelConfig, v: &Vars) -> Result<Self> {
         let (d, up) = (cfg.dec_dim, cfg.dec_dim / 8);
-        let mut skip = v.conv2d("skip", [cfg.res_dims[1], up], Conv::same(1), true)?;
-        skip.weight = v.pp("skip").param("weight", [up, cfg.res_dims[1], 1, 1], Init::Const(0.0))?;
+        let mut skip = v.conv2d("skip", [cfg.res_width, up], Conv::same(1), true)?;
+        skip.weight = v.pp("skip").param("weight", [up, cfg.res_width, 1, 1], Init::Const(0.0))?;
         Ok(Self {
             prompt: PromptEncoder::build(cfg, &v.pp("prompt"))?,
             mask: MaskDecoder::build(cfg, &v.pp("mask"))?,
@@ -117,6 +143,7 @@ impl TaskDecoder {
             cls: v.linear("cls", d, cfg.dec_classes, true)?,
             presence: v.linear("presence", d, 1, true)?,
             region: v.linear("region", d, 1, true)?,
+            presence_gain: v.param("presence_gain", [2], Init::Const(4.0))?,
             artifact_hyper: Hyper::build(&v.pp("artifact_hyper"), d, up)?,
             concept_hyper: Hyper::build(&v.pp("concept_hyper"), d, up)?,
             seg_hyper: Hyper::build(&v.pp("seg_hyper"), d, up)?,
@@ -133,29 +160,34 @@ impl TaskDecoder {
     ///
     /// # Arguments
     /// - `evidence`: the encoder's output.
-    /// - `region`: token of an asked region, `[b, 1, dec_dim]`.
-    pub fn tasks(&self, evidence: &Evidence, region: Option<Tensor<3>>) -> TaskOutput {
+    /// - `region`: token of an asked region, `[b, 1, dec_dim]`, and its mask at stride 4, `[b, 1, 4g, 4g]`.
+    pub fn tasks(&self, evidence: &Evidence, region: Option<(Tensor<3>, Tensor<4>)>) -> TaskOutput {
         let b = evidence.map.dims()[0];
         let fixed = Tensor::cat(vec![self.tokens.val(), self.concepts.val()], 0).unsqueeze::<3>().repeat_dim(0, b);
-        let asked = region.is_some();
-        let tokens = match region {
-            Some(r) => Tensor::cat(vec![fixed, r], 1),
-            None => fixed,
+        let (tokens, place) = match region {
+            Some((token, place)) => (Tensor::cat(vec![fixed, token], 1), Some(place)),
+            None => (fixed, None),
         };
+        let asked = place.is_some();
         let (states, features) = self.look(evidence, tokens);
         let [_, t, d] = states.dims();
         let k = t - HEAD_TOKENS - usize::from(asked);
         let one = |i: usize| states.clone().narrow(1, i, 1);
         let flat = |i: usize| one(i).reshape([b, d]);
         let concepts = states.clone().narrow(1, HEAD_TOKENS, k);
+        let parsed = self.concept_hyper.masks(concepts.clone(), features.clone());
+        // What the evidence map shows under a concept is a strong hint of its presence; the token decides.
+        let seen = sigmoid(evidence.artifact.clone());
+        let gains = self.presence_gain.val();
+        let under = share(parse(parsed.clone()).detach(), seen.clone()) * gains.clone().narrow(0, 0, 1).unsqueeze();
         TaskOutput {
-            det: self.det.forward(flat(0)),
-            cls: self.cls.forward(flat(1)),
-            presence: self.presence.forward(concepts.clone()).reshape([b, k]),
-            artifact: self.artifact_hyper.masks(one(2), features.clone()),
-            concepts: self.concept_hyper.masks(concepts, features.clone()),
-            region: asked.then(|| self.region.forward(flat(t - 1))),
-            region_mask: asked.then(|| self.artifact_hyper.masks(one(t - 1), features)),
+            det: self.det.forward(flat(0)) + evidence.det.clone(),
+            cls: self.cls.forward(flat(1)) + evidence.cls.clone(),
+            presence: self.presence.forward(concepts).reshape([b, k]) + under,
+            artifact: self.artifact_hyper.masks(one(2), features.clone()) + evidence.artifact.clone(),
+            concepts: parsed,
+            region: place.map(|m| self.region.forward(flat(t - 1)) + share(m, seen) * gains.narrow(0, 1, 1).unsqueeze()),
+            region_mask: asked.then(|| self.artifact_hyper.masks(one(t - 1), features) + evidence.artifact.clone()),
             states,
         }
     }
@@ -164,7 +196,7 @@ impl TaskDecoder {
     pub fn segment(&self, evidence: &Evidence, seg: Tensor<3>) -> SegOutput {
         let [b, n, _] = seg.dims();
         let (states, features) = self.look(evidence, seg);
-        SegOutput { quality: self.quality.forward(states.clone()).reshape([b, n]), masks: self.seg_hyper.masks(states, features) }
+        SegOutput { quality: self.quality.forward(states.clone()).reshape([b, n]), masks: self.seg_hyper.masks(states, features) + evidence.artifact.clone() }
     }
 
     /// Tokens look at the image, the image at the tokens; then the image is upscaled to stride 4.

@@ -53,7 +53,7 @@ impl Vision {
     /// As [`Vision::encode`] with the trunk's map given (it may be computed once and cached while the trunk is frozen).
     pub fn join(&self, image: Tensor<4>, trunk: Tensor<4>) -> Evidence {
         let residual = self.residual.forward(image);
-        Evidence { map: trunk + residual.map, fine: residual.fine }
+        Evidence { map: trunk + residual.map, fine: residual.fine, artifact: residual.artifact, det: residual.det, cls: residual.cls }
     }
 
     /// The task tokens' answers, with an asked region or without.
@@ -67,20 +67,18 @@ impl Vision {
         self.dec.segment(evidence, seg)
     }
 
-    fn region_token(&self, evidence: &Evidence, masks: &[RegionMask]) -> Tensor<3> {
+    /// Token `[b, 1, dec_dim]` and stride-4 mask `[b, 1, 4g, 4g]` of one region a crop.
+    fn region_token(&self, evidence: &Evidence, masks: &[RegionMask]) -> (Tensor<3>, Tensor<4>) {
         let (b, g, device) = (masks.len(), evidence.map.dims()[2], evidence.map.device());
         let gather = |side: usize, of: fn(&RegionMask) -> &[f32]| {
             let values: Vec<f32> = masks.iter().flat_map(|m| of(m).iter().copied()).collect();
             Tensor::<4>::from_data(TensorData::new(values, [b, 1, side, side]), &device)
         };
         let places: Vec<f32> = masks.iter().flat_map(|m| m.place).collect();
-        self.region.forward(
-            evidence.map.clone(),
-            evidence.fine.clone(),
-            gather(g, |m| &m.coarse),
-            gather(4 * g, |m| &m.fine),
-            Tensor::from_data(TensorData::new(places, [b, 5]), &device),
-        )
+        let fine = gather(4 * g, |m| &m.fine);
+        let places = Tensor::from_data(TensorData::new(places, [b, 5]), &device);
+        let coarse = gather(g, |m| &m.coarse);
+        (self.region.forward(evidence.map.clone(), evidence.fine.clone(), coarse, fine.clone(), places), fine)
     }
 }
 

@@ -41,6 +41,9 @@ pub struct Args {
     /// Seed of the forgeries.
     #[arg(long, default_value_t = 20_261)]
     pub seed: u64,
+    /// Forgeries from crude (0) to this subtle (1).
+    #[arg(long, default_value_t = 0.5)]
+    pub difficulty: f32,
     /// train, val or test persons.
     #[arg(long, default_value = "test", value_parser = ["train", "val", "test"])]
     pub split: String,
@@ -89,7 +92,7 @@ struct Answered {
 pub fn run(args: &Args) -> Result<()> {
     let analyzer = load(&args.weights, "cpu")?;
     let split = Split::parse(&args.split).ok_or_else(|| Error::Request(format!("no split is called {}", args.split)))?;
-    let sampler = Sampler::new(Arc::new(Pack::open(&args.faces)?), split, args.seed)?;
+    let sampler = Sampler::new(Arc::new(Pack::open(&args.faces)?), split, args.seed)?.with_difficulty(0.0..=args.difficulty);
     let bar = ProgressBar::new(args.count);
     if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {bar:30} {eta} left") {
         bar.set_style(style);
@@ -195,7 +198,7 @@ fn enlarge(logits: &[f32], n: usize, m: usize, side: usize) -> Vec<Mask> {
             let map = &logits[i * m * m..][..m * m];
             let mut mask = Mask::new(side, side);
             for (p, v) in mask.data.iter_mut().enumerate() {
-                let at = |c: usize| (((c as f32 + 0.5) * k - 0.5).clamp(0.0, (m - 1) as f32));
+                let at = |c: usize| ((c as f32 + 0.5) * k - 0.5).clamp(0.0, (m - 1) as f32);
                 let (x, y) = (at(p % side), at(p / side));
                 let (x0, y0) = (x as usize, y as usize);
                 let (x1, y1) = ((x0 + 1).min(m - 1), (y0 + 1).min(m - 1));
@@ -250,6 +253,7 @@ fn summary(all: &[Outcome], analyzer: &Analyzer, args: &Args) -> Value {
         "n_images": all.len(),
         "split": args.split,
         "seed": args.seed,
+        "difficulty": [0.0, args.difficulty],
         "weights_sha256": analyzer.program.weights_sha256,
         "det": {
             "auc": metrics::roc_auc(&scores),

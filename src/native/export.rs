@@ -31,7 +31,7 @@ impl<F: Fn(&str) -> bool> ModuleVisitor for Exporter<F> {
         if (self.keep)(&name) {
             let data = param.val().into_data();
             let shape = param.val().dims().to_vec();
-            if let Ok(values) = data.to_vec::<f32>() {
+            if let Ok(values) = data.try_to_vec::<f32>() {
                 self.map.0.insert(name, Stored::float(shape, values));
             }
         }

@@ -129,8 +129,33 @@ fn upstream(args: &Args) -> Result<(TensorMap, Vec<u8>)> {
             all.0.insert(name, t);
         }
     }
+    start_from_sam(&ModelConfig::preset(&args.preset)?, &mut all, args.seed)?;
     all.0.extend(facemesh::facemesh(&need(&args.face, "face")?)?.0);
     Ok((all, tokenizer.into_bytes()))
+}
+
+/// Task tokens and their heads start as Segment Anything's mask token and its hypernetwork, so that they can cut out
+/// something from the first step; noise tells the concepts apart.
+fn start_from_sam(cfg: &ModelConfig, all: &mut TensorMap, seed: u64) -> Result<()> {
+    for head in ["artifact_hyper", "concept_hyper", "seg_hyper"] {
+        for layer in 0..3 {
+            for part in ["weight", "bias"] {
+                if let Some(t) = all.0.get(&format!("vision.dec.mask.hyper.0.layers.{layer}.{part}")).cloned() {
+                    all.0.insert(format!("vision.dec.{head}.fc{}.{part}", layer + 1), t);
+                }
+            }
+        }
+    }
+    if let Some(tokens) = all.0.get("vision.dec.mask.mask_tokens").map(Stored::to_f32) {
+        let v = Vars::random(seed, &Device::flex()).pp("vision").pp("dec");
+        let d = cfg.dec_dim;
+        for (name, rows) in [("tokens", 3), ("concepts", cfg.dec_concepts)] {
+            let mut values = v.values(name, &[rows, d], crate::weights::Init::Normal(0.5))?;
+            values.iter_mut().enumerate().for_each(|(i, v)| *v += tokens.get(i % d).copied().unwrap_or(0.0));
+            all.0.insert(v.path(name), Stored::float([rows, d], values));
+        }
+    }
+    Ok(())
 }
 
 /// 8 bits for matrices and kernels, 16-bit floats for the small rest.

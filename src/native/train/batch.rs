@@ -71,7 +71,7 @@ pub fn prepare(cfg: &ModelConfig, sampler: &Sampler, trunk: &TinyVit, index: u64
     let sample = sampler.sample(index)?;
     let device = Device::flex();
     let trunk = trunk.forward(crops_to_tensor(&[&sample.image.data], cfg.enc_image, &device)).map.into_data();
-    let mut rng = SmallRng::seed_from_u64(index ^ 0x5eed_0f_7a5c);
+    let mut rng = SmallRng::seed_from_u64(index ^ 0x005e_ed0f_7a5c);
     Ok(targets(cfg, sample, trunk, &mut rng))
 }
 
@@ -163,7 +163,7 @@ fn region(sample: &Sample, labels: &[u8], side: usize, rng: &mut SmallRng) -> Ve
 }
 
 /// Share of each 4×4 cell that is set.
-fn shrink(mask: &[u8], side: usize) -> Vec<f32> {
+pub(crate) fn shrink(mask: &[u8], side: usize) -> Vec<f32> {
     let m = side / 4;
     let mut out = vec![0.0; m * m];
     for (y, row) in mask.chunks_exact(side).enumerate() {

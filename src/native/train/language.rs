@@ -146,7 +146,7 @@ fn turn(cfg: &ModelConfig, sampler: &Sampler, vision: &Vision, tokenizer: &Token
     let out = vision.tasks(&evidence, region.as_ref().map(std::slice::from_ref));
     let read = Readout::of(&out);
     let presence = read.presence.clone().into_data();
-    let values = presence.to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
+    let values = presence.try_to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
     let mut ranked: Vec<usize> = (0..k).collect();
     ranked.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
     ranked.truncate(cfg.dec_states);

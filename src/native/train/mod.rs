@@ -1,12 +1,13 @@
 //! `facext train`: burn autodiff on the same model code that ships.
 //!
-//! Two stages. `vision` trains what sees; `language` trains what speaks, from frozen vision. Both resume from their last
-//! checkpoint. What they made is put into `trained.safetensors`, which `facext convert --trained` takes.
+//! Three stages. `residual` trains the residual branch alone, which is cheap and needs most samples; `vision` trains all
+//! that sees around it; `language` trains what speaks, from frozen vision. All resume from their last checkpoint. What they made is put into `trained.safetensors`, which `facext convert --trained` takes.
 
 pub mod batch;
 pub mod calibrate;
 pub mod language;
 pub mod losses;
+pub mod residual;
 pub mod schedule;
 pub mod vision;
 
@@ -27,8 +28,8 @@ pub const TRAINED_FILE: &str = "trained.safetensors";
 /// Arguments of `train`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// vision, then language, then calibrate.
-    #[arg(value_parser = ["vision", "language", "calibrate"])]
+    /// residual, then vision, then language, then calibrate.
+    #[arg(value_parser = ["residual", "vision", "language", "calibrate"])]
     pub stage: String,
     /// Photo pack with splits by person.
     #[arg(long)]
@@ -57,6 +58,9 @@ pub struct Args {
     /// Steps between checkpoints.
     #[arg(long, default_value_t = 100)]
     pub save_every: usize,
+    /// Forgeries from crude (0) to this subtle (1).
+    #[arg(long, default_value_t = 0.5)]
+    pub difficulty: f32,
     /// auto, cpu or gpu.
     #[arg(long, default_value = "cpu", value_parser = ["auto", "cpu", "gpu"])]
     pub device: String,
@@ -70,8 +74,8 @@ pub fn run(args: &Args) -> Result<()> {
     let weights = files::read(&args.weights)?;
     let cfg = weights.settings.model;
     let pack = Arc::new(Pack::open(&args.faces)?);
-    let sampler = Arc::new(Sampler::new(pack.clone(), Split::Train, args.seed)?);
-    let val = Sampler::new(pack, Split::Val, args.seed ^ 0x7a11)?;
+    let sampler = Arc::new(Sampler::new(pack.clone(), Split::Train, args.seed)?.with_difficulty(0.0..=args.difficulty));
+    let val = Sampler::new(pack, Split::Val, args.seed ^ 0x7a11)?.with_difficulty(0.0..=args.difficulty);
     let (device, label) = device::choose(&args.device)?;
     eprintln!("training on {label}: {} photos", sampler.photos());
     let mut tensors = weights.tensors;
@@ -79,6 +83,11 @@ pub fn run(args: &Args) -> Result<()> {
     let tensors = Arc::new(tensors);
     let autodiff = device.clone().autodiff();
     match args.stage.as_str() {
+        "residual" => {
+            let model = Vision::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("vision"))?;
+            let branch = residual::train(&cfg, model.residual, sampler, &val, args, &autodiff)?;
+            keep(&args.out, export(&branch, "vision.residual", |_| true))
+        }
         "vision" => {
             let model = Vision::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("vision"))?;
             let run = vision::VisionRun {

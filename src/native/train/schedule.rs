@@ -74,7 +74,7 @@ impl Journal {
         writeln!(self.metrics, "{line}")?;
         let smooth = self.smooth.map_or(loss, |s| 0.95 * s + 0.05 * loss);
         self.smooth = Some(smooth);
-        if step % 10 == 0 {
+        if step.is_multiple_of(10) {
             let parts: Vec<String> = parts.iter().map(|(n, v)| format!("{n} {v:.3}")).collect();
             eprintln!("step {step} loss {loss:.3} (smooth {smooth:.3}) lr {lr:.1e} {seconds:.2} s/step: {}", parts.join(" "));
         }

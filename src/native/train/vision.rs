@@ -8,7 +8,7 @@ use crate::model::vision::{Vision, crops_to_tensor};
 use crate::native::annotate::Sampler;
 use crate::native::metrics;
 use crate::native::train::batch::{Prepared, SEG_ASKED, prepare, stream};
-use crate::native::train::losses::{bce, cross_entropy, masks};
+use crate::native::train::losses::{bce, cross_entropy, evidence as evidence_loss, masks, parsing};
 use crate::native::train::schedule::{Journal, cosine};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
@@ -44,7 +44,7 @@ struct Targets {
     cls: Tensor<1, Int>,
     presence: Tensor<2>,
     artifact: Tensor<4>,
-    concepts: Tensor<4>,
+    labels: Tensor<3, Int>,
     region: Tensor<2>,
     region_mask: Tensor<4>,
     seg_mix: Tensor<3>,
@@ -114,15 +114,15 @@ fn loss(cfg: &ModelConfig, model: &Vision, batch: &[Prepared], device: &Device) 
     let seg = model.segment(&evidence, seg_in);
 
     let forged = t.det.clone();
-    let ones = |n: usize| Tensor::<2>::ones([b, n], device);
     // Masks of forged crops count fully, empty masks of untouched ones less: silence there is easily learned.
     let weight = forged.clone() * 0.8 + 0.2;
     let det = bce(out.det, t.det).mean();
     let cls = cross_entropy(out.cls, t.cls);
     // About two of the concepts fire in a forged crop: raise the positives, or the answer is always "none".
     let presence = (bce(out.presence, t.presence.clone()) * (t.presence * 4.0 + 1.0)).mean();
+    let map = evidence_loss(evidence.artifact.clone(), t.artifact.clone());
     let artifact = masks(out.artifact, t.artifact, weight.clone());
-    let concepts = masks(out.concepts, t.concepts, ones(k));
+    let concepts = parsing(out.concepts, t.labels);
     let (region, region_mask) = match (out.region, out.region_mask) {
         (Some(r), Some(m)) => (bce(r, t.region.clone()).mean(), masks(m, t.region_mask, t.region * 0.8 + 0.2)),
         _ => (Tensor::zeros([1], device), Tensor::zeros([1], device)),
@@ -134,8 +134,9 @@ fn loss(cfg: &ModelConfig, model: &Vision, batch: &[Prepared], device: &Device) 
         ("det", det.clone(), 1.0),
         ("cls", cls, 0.5),
         ("presence", presence, 1.0),
+        ("map", map, 1.0),
         ("artifact", artifact, 1.0),
-        ("concepts", concepts, 0.3),
+        ("concepts", concepts, 0.5),
         ("region", region, 0.5),
         ("region_mask", region_mask, 0.5),
         ("seg", seg_loss, 1.0),
@@ -165,19 +166,15 @@ fn gather(cfg: &ModelConfig, batch: &[Prepared], device: &Device) -> Targets {
     let floats = |of: &dyn Fn(&Prepared) -> Vec<f32>| batch.iter().flat_map(of).collect::<Vec<f32>>();
     let four = |v: Vec<f32>, n: usize| Tensor::<4>::from_data(TensorData::new(v, [b, n, m, m]), device);
     let two = |v: Vec<f32>, n: usize| Tensor::<2>::from_data(TensorData::new(v, [b, n]), device);
-    let mut concepts = vec![0.0; b * k * m * m];
-    for (s, sample) in batch.iter().enumerate() {
-        for (i, l) in sample.labels.iter().enumerate().filter(|(_, l)| (**l as usize) < k) {
-            concepts[(s * k + *l as usize) * m * m + i] = 1.0;
-        }
-    }
+    // "None of them" is class k.
+    let labels: Vec<i32> = batch.iter().flat_map(|s| s.labels.iter().map(|l| i32::from(*l).min(k as i32))).collect();
     let classes: Vec<i32> = batch.iter().map(|s| s.cls as i32).collect();
     Targets {
         det: two(floats(&|s| vec![s.det]), 1),
         cls: Tensor::from_data(TensorData::new(classes, [b]), device),
         presence: two(floats(&|s| s.presence.clone()), k),
         artifact: four(floats(&|s| s.artifact.clone()), 1),
-        concepts: four(concepts, k),
+        labels: Tensor::from_data(TensorData::new(labels, [b, m, m]), device),
         region: two(floats(&|s| vec![s.region_hit]), 1),
         region_mask: four(floats(&|s| s.region_mask.clone()), 1),
         seg_mix: Tensor::from_data(TensorData::new(floats(&|s| s.seg_mix.clone()), [b, SEG_ASKED, k]), device),
@@ -207,7 +204,7 @@ pub fn validate(cfg: &ModelConfig, model: &Vision, split: &Sampler, n: u64) -> R
         let cls = read.cls.argmax(1).into_scalar::<i32>() as usize;
         classes += usize::from(cls == s.cls);
         if s.det > 0.5 {
-            let p = out.artifact.into_data().to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
+            let p = out.artifact.into_data().try_to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
             let (mut both, mut any) = (0usize, 0usize);
             for (x, y) in p.iter().zip(&s.artifact) {
                 let (a, b) = (*x > 0.0, *y > 0.5);
