@@ -50,9 +50,9 @@ fn argmax(row: &[f32]) -> usize {
 }
 
 /// The upstream map has no added rows: they are drawn.
-fn build(map: TensorMap, device: &Device) -> Lm {
+fn build(map: TensorMap, packed: bool, device: &Device) -> Lm {
     let cfg = ModelConfig { lm_lora_rank: 0, ..ModelConfig::base() };
-    Lm::build(&cfg, &Vars::for_training(Arc::new(map), 1, device).pp("lm")).unwrap()
+    Lm::build(&cfg, &Vars::for_training(Arc::new(map), 1, device).with_packed(packed).pp("lm")).unwrap()
 }
 
 #[test]
@@ -96,11 +96,21 @@ fn conversion_is_lossless_and_complete() {
 }
 
 #[test]
-fn numbers_equal_the_reference() {
+fn float_numbers_equal_the_reference() {
+    numbers_equal_the_reference(false);
+}
+
+#[test]
+fn packed_numbers_equal_the_reference() {
+    numbers_equal_the_reference(true);
+}
+
+fn numbers_equal_the_reference(packed: bool) {
     let Some(file) = gguf() else { return };
     let (map, _) = from_gguf(&file).unwrap();
     let device = Device::flex();
-    let lm = build(map, &device);
+    let lm = build(map, packed, &device);
+    assert_eq!(lm.embed.is_packed(), packed);
     let cfg = lm.config().clone();
     let width = cfg.lm_vocab + cfg.lm_added;
     let (mut worst_logit, mut worst_hidden) = (0.0f64, 0.0f64);
@@ -140,18 +150,20 @@ fn numbers_equal_the_reference() {
         // llama.cpp rounds activations to 8 bits, yet takes the same tokens: the closest choice has a margin of 0.04.
         assert_eq!(greedy, ids(&by_llama["llamacpp_greedy"]));
     }
-    println!("largest error: logits {worst_logit:.2e}, hidden states {worst_hidden:.2e}");
+    println!("packed {packed}: largest error: logits {worst_logit:.2e}, hidden states {worst_hidden:.2e}");
     assert!(worst_logit < TOLERANCE, "{worst_logit}");
     assert!(worst_hidden < TOLERANCE, "{worst_hidden}");
 }
 
-/// Not a check: prints milliseconds of a prompt of 100 positions and of one token. Run with `--ignored --nocapture`.
+/// Not a check: prints milliseconds of a prompt of 100 positions and of one token. Run with
+/// `--ignored --nocapture`, and `PACKED=1` for packed weights.
 #[test]
 #[ignore = "a measurement"]
 fn speed() {
     let Some(file) = gguf() else { return };
     let device = Device::flex();
-    let lm = build(from_gguf(&file).unwrap().0, &device);
+    let packed = std::env::var_os("PACKED").is_some();
+    let lm = build(from_gguf(&file).unwrap().0, packed, &device);
     let cfg = lm.config().clone();
     let mut cache = KvCache::new(&cfg, 1, &device);
     let prompt: Vec<u32> = (0..100).map(|i| 1000 + i * 97).collect();
@@ -170,6 +182,6 @@ fn speed() {
             each.push(ms(start));
         }
         each.sort_by(f64::total_cmp);
-        println!("round {round}: prefill of 100 {prefill:.0} ms; a token: best {:.1}, median {:.1} ms", each[0], each[10]);
+        println!("packed {packed}, round {round}: prefill of 100 {prefill:.0} ms; a token: best {:.1}, median {:.1} ms", each[0], each[10]);
     }
 }
