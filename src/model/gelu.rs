@@ -118,16 +118,16 @@ fn gelu_f32(x: f32) -> f32 {
 #[inline(always)]
 fn gelu_slope_f32(x: f32) -> f32 {
     /// 1/√(2π).
-    const DENSITY: f32 = 0.398_942_28;
+    const DENSITY: f32 = 0.398_942_3;
     0.5 * (1.0 + erf_f32(x * std::f32::consts::FRAC_1_SQRT_2)) + x * DENSITY * exp_f32(-0.5 * x * x)
 }
 
 /// erf(x) = x·P(x²)/Q(x²) for |x| up to where it rounds to 1.
 #[inline(always)]
 fn erf_f32(x: f32) -> f32 {
-    const P: [f32; 5] = [2.290_506_5e-4, 3.408_291e-3, 5.095_569_5e-2, 1.852_083_2e-1, 1.128_379_1];
+    const P: [f32; 5] = [2.290_506_5e-4, 3.408_291e-3, 5.095_569_5e-2, 1.852_083_2e-1, std::f32::consts::FRAC_2_SQRT_PI];
     const Q: [f32; 7] = [-1.179_160_3e-7, 2.354_796_6e-5, 1.017_962_5e-3, 1.407_047e-2, 1.109_850_5e-1, 4.974_692_5e-1, 1.0];
-    const END: f32 = 3.832_506_9;
+    const END: f32 = 3.832_507;
     let z = x * x;
     // Horner's scheme; `mul_add` would call a library where the instruction set lacks it (wasm), and is not needed.
     let p = (((P[0] * z + P[1]) * z + P[2]) * z + P[3]) * z + P[4];
