@@ -1,6 +1,6 @@
 //! Reads a PyTorch checkpoint (`torch.save`, zip container) without Python and without running anything in it.
 //!
-//! The container is a zip of stored (never compressed) entries: `<name>/data.pkl`, a pickle of the state dict, and
+//! The container is a zip of stored, never compressed, entries: `<name>/data.pkl`, a pickle of the state dict, and
 //! `<name>/data/<key>`, the raw little-endian storages it refers to. The walker below knows the pickle opcodes that a
 //! state dict needs and four callables (ordered dict, tensor rebuild and the storage types), refuses everything else by
 //! name, and bounds nesting and sizes, since a pickle is a program. Format: Python's `pickletools`, PyTorch's
