@@ -61,7 +61,7 @@ pub fn matmul(x: &[f32], m: usize, w: Packed<'_>) -> Vec<f32> {
     assert_eq!(x.len(), m * w.k);
     assert_eq!(w.words.len(), w.k * w.bits / 32 * w.n);
     assert_eq!(w.scales.len(), w.k / BLOCK * w.n);
-    if m * w.k * w.n == 0 {
+    if m == 0 || w.k == 0 || w.n == 0 {
         return vec![0.0; m * w.n];
     }
     if w.bits == 4 {
