@@ -73,8 +73,9 @@ pub fn next_roi(mesh: &[[f32; 3]]) -> Option<Roi> {
     })
 }
 
-/// Whether the second square is different enough from the first that looking again pays: the mesh network was trained on
-/// squares jittered by about this much, so that inside of these bounds a second look moves points without improving them.
+/// Whether the second square is different enough from the first that looking again pays. Looking twice at *every* face
+/// was measured on 150 photos: it moved the points away from MediaPipe's (mean 0.73 % → 1.33 % of the distance between the
+/// irises) without bringing them nearer to the other mesh model's, at twice the time.
 pub fn differs(first: &Roi, second: &Roi) -> bool {
     let shift = (first.centre[0] - second.centre[0]).hypot(first.centre[1] - second.centre[1]);
     let scale = second.size / first.size.max(1e-3);

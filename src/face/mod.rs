@@ -103,7 +103,7 @@ pub struct Limits {
     pub sharpest_blur: f32,
     /// Less sharp faces carry a warning: about what a blur of 1 % of the face's width, or 40 px enlarged, leave.
     pub crisp: f32,
-    /// Most tiles that are looked at.
+    /// Most tiles that are looked at. 64 are two levels of a square photo: faces of about 4 % of its long side are seen.
     pub tiles: usize,
     /// Most faces.
     pub faces: usize,
