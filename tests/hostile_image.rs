@@ -33,29 +33,30 @@ fn lossless_pictures_are_exact() {
     }
     // Compositing rounds differently by one.
     for name in ["rgba.png", "palette_trns.png", "gray_alpha.png", "alpha_lossless.webp"] {
-        let picture = like_pillow(name, 1, 0.5);
+        let picture = like_pillow(name, 1, 0.1);
         assert_eq!(picture.warnings, ["image.alpha_flattened"], "{name}");
     }
 }
 
-/// Decoders may differ in the inverse transform (by one) and in how they enlarge the colour planes.
+/// Decoders may differ in the inverse transform (by one a plane) and in how they enlarge the colour planes; measured: at
+/// most 2 without enlarging and 3 with it.
 #[test]
 fn lossy_pictures_are_like_pillow() {
     for name in ["sequential.jpg", "gray.jpg", "rgb_ids.jpg", "facts.jpg"] {
-        like_pillow(name, 3, 0.6);
+        like_pillow(name, 2, 0.05);
     }
     for name in ["subsampled.jpg", "progressive.jpg", "restart.jpg"] {
-        like_pillow(name, 12, 1.2);
+        like_pillow(name, 4, 0.5);
     }
     for name in ["lossy.webp", "alpha.webp"] {
-        like_pillow(name, 4, 0.8);
+        like_pillow(name, 1, 0.1);
     }
 }
 
 /// Pillow's conversion and the decoder's are the same product of ink and black, rounded differently.
 #[test]
 fn cmyk_is_not_inverted_and_is_told() {
-    let picture = like_pillow("cmyk.jpg", 6, 1.5);
+    let picture = like_pillow("cmyk.jpg", 2, 0.05);
     assert_eq!(picture.warnings, ["image.cmyk_converted"]);
     // Without its Adobe marker the same file means the negative: 0 is no ink.
     let mut bytes = fixture("cmyk.jpg");
@@ -88,10 +89,10 @@ fn rgb_jpeg_by_adobe_marker() {
 
 #[test]
 fn every_orientation_is_applied_once() {
-    let upright = like_pillow("sequential.jpg", 3, 0.6).rgb;
+    let upright = like_pillow("sequential.jpg", 2, 0.05).rgb;
     for n in 1..=8 {
         let name = format!("orient{n}.jpg");
-        let picture = like_pillow(&name, 3, 0.6);
+        let picture = like_pillow(&name, 2, 0.05);
         assert_eq!(picture.orientation, n, "{name}");
         // The stored blocks are others, so the loss is another: compare with the scene loosely, too.
         let far = picture.rgb.data.iter().zip(&upright.data).filter(|(a, b)| a.abs_diff(**b) > 40).count();
@@ -261,7 +262,7 @@ fn mutants_never_panic() {
                     0 => bytes[at] ^= 1 << random(8),
                     1 => bytes[at] = random(256) as u8,
                     2 => bytes[at] = [0, 255, 127, 128][random(4)],
-                    3 => drop(bytes.splice(at..at, (0..random(9)).map(|i| i as u8 * 37))),
+                    3 => drop(bytes.splice(at..at, (0..random(9)).map(|i| (i as u8).wrapping_mul(37)))),
                     4 => drop(bytes.drain(at..(at + random(20)).min(bytes.len()))),
                     // Damage near the beginning hits headers.
                     _ => bytes[at % 64] = random(256) as u8,
