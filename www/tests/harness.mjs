@@ -155,7 +155,8 @@ export async function startBrowser(server, { args = [], ...options } = {}) {
     ...(server ? { proxy: { server: `http://127.0.0.1:${server.port}`, bypass: '<-loopback>' } } : {}),
     ...options,
   });
-  context.setDefaultTimeout(15_000);
+  // Generous: a shared machine with two cores may be busy with other builds.
+  context.setDefaultTimeout(60_000);
   const trouble = [];
   const watch = (page) => {
     page.on('console', (m) => /Content.Security.Policy/i.test(m.text()) && trouble.push(m.text()));
