@@ -58,7 +58,7 @@ test('stop ends a streaming answer at once and keeps what was found', async (t) 
 });
 
 test('stop within 200 ms even when the worker cannot hear, and the next question works', async (t) => {
-  const { server, page, at } = await scene(t, { server: { fake: { busy_ms: 3000 } } });
+  const { server, page, at } = await scene(t, { server: { fake: { busy_ms: 6000 } } });
   await ready(page);
   const before = server.weightsLog().length;
   const took = await bestOfThree(page, async () => {
