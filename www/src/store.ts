@@ -33,6 +33,11 @@ export interface Store {
 }
 
 const ROOT = 'facext-weights';
+/** A worker that was terminated lets go of its files a moment later. */
+const HANDLE_TRIES = 10;
+const HANDLE_WAIT_MS = 100;
+/** Bytes after which a partial file is flushed: this is what a crash of the browser can cost. */
+const FLUSH_EVERY = 1 << 20;
 
 /** Key of a file: its hash first, so that content and name cannot drift apart. */
 function key(file: FileEntry): string {
@@ -123,9 +128,21 @@ class OpfsStore implements Store {
   }
 }
 
+async function patientHandle(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle> {
+  for (let left = HANDLE_TRIES; ; left--) {
+    try {
+      return await file.createSyncAccessHandle();
+    } catch (thrown) {
+      if (left <= 0 || !(thrown instanceof DOMException) || thrown.name !== 'NoModificationAllowedError') throw thrown;
+      await new Promise((done) => setTimeout(done, HANDLE_WAIT_MS));
+    }
+  }
+}
+
 class OpfsPart implements Part {
   private at: number;
   private dead = false;
+  private flushed = 0;
 
   private constructor(
     private readonly dir: FileSystemDirectoryHandle,
@@ -139,7 +156,7 @@ class OpfsPart implements Part {
 
   static async open(dir: FileSystemDirectoryHandle, name: string, bytes: number): Promise<OpfsPart> {
     const file = await dir.getFileHandle(`${name}.part`, { create: true });
-    const handle = await file.createSyncAccessHandle();
+    const handle = await patientHandle(file);
     let size = handle.getSize();
     if (size > bytes) {
       handle.truncate(0);
@@ -155,6 +172,10 @@ class OpfsPart implements Part {
     try {
       if (this.handle.write(chunk, { at: this.at }) !== chunk.byteLength) throw new Error('short write');
       this.at += chunk.byteLength;
+      if (this.at - this.flushed >= FLUSH_EVERY) {
+        this.handle.flush();
+        this.flushed = this.at;
+      }
       return true;
     } catch {
       this.dead = true;
@@ -166,6 +187,7 @@ class OpfsPart implements Part {
 
   restart(): void {
     this.at = 0;
+    this.flushed = 0;
     this.handle?.truncate(0);
   }
 

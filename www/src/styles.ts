@@ -125,7 +125,7 @@ export const styles = css`
   .choices { display: flex; flex-wrap: wrap; gap: 6px 18px; }
   .choices label, .field { display: inline-flex; gap: 8px; align-items: center; min-height: 36px; }
   legend { padding: 0; margin-bottom: 4px; font-weight: 600; font-size: 0.9375rem; }
-  .numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(92px, 1fr)); gap: 10px; }
+  .numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(116px, 1fr)); gap: 10px; }
   .numbers label { display: grid; gap: 2px; }
   .numbers input { width: 100%; }
   dl.facts { display: grid; grid-template-columns: auto 1fr; gap: 4px 14px; }

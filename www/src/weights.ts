@@ -40,31 +40,41 @@ async function addAllLocked(engine: Engine, store: Store, { weightsBase, added, 
   const total = files.reduce((sum, file) => sum + file.bytes, 0);
   let before = 0;
   let fetched = 0;
-  let lastAt = 0;
-  const report = (file: FileEntry, received: number, force = false) => {
-    const now = performance.now();
-    if (!force && now - lastAt < PROGRESS_INTERVAL_MS) return;
-    lastAt = now;
-    onEvent({ type: 'progress', loaded: before + received, total, fetched, file: file.name });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let latest: ProgressEvent | undefined;
+  const tell = () => {
+    timer = undefined;
+    if (latest) onEvent(latest);
+    latest = undefined;
+  };
+  // The last state before a pause is told too: a stalled download must not show an old number.
+  const report = (file: FileEntry, received: number) => {
+    latest = { type: 'progress', loaded: before + received, total, fetched, file: file.name };
+    timer ??= setTimeout(tell, PROGRESS_INTERVAL_MS);
   };
 
-  await store.evictExcept(files);
-  for (const file of files) {
-    throwIfAborted(signal);
-    report(file, 0);
-    if (!added.has(file.name) && !(await addStored(engine, store, file, onEvent))) {
-      await addFetched(engine, store, file, new URL(file.name, weightsBase).href, {
-        signal,
-        onBytes: (received, justNow) => {
-          fetched += justNow;
-          report(file, received);
-        },
-        onStorageFull: () => onEvent({ type: 'notice', code: 'storage.full', detail: file.name }),
-      }, onEvent);
+  try {
+    await store.evictExcept(files);
+    for (const file of files) {
+      throwIfAborted(signal);
+      report(file, 0);
+      if (!added.has(file.name) && !(await addStored(engine, store, file, onEvent))) {
+        await addFetched(engine, store, file, new URL(file.name, weightsBase).href, {
+          signal,
+          onBytes: (received, justNow) => {
+            fetched += justNow;
+            report(file, received);
+          },
+          onStorageFull: () => onEvent({ type: 'notice', code: 'storage.full', detail: file.name }),
+        }, onEvent);
+      }
+      added.add(file.name);
+      before += file.bytes;
+      report(file, 0);
     }
-    added.add(file.name);
-    before += file.bytes;
-    report(file, 0, true);
+  } finally {
+    clearTimeout(timer);
+    tell();
   }
   // Asked only now: a browser is more willing to keep what was really used.
   await navigator.storage?.persist?.().catch(() => false);

@@ -54,6 +54,7 @@ export function fakeWeights(fake = {}, shardBytes = 300_000) {
 /**
  * Serves the fake page, or the real one at `root` (then nothing is faked). `faults` may be changed while it runs:
  *   cut: { name: bytes }  the connection breaks after that many bytes, once
+ *   stall: { name: bytes } nothing more comes after that many bytes, until the entry is deleted
  *   missing: Set of names  404
  *   flip: { name: times }  one bit is wrong, in that many answers
  *   slow: milliseconds     pause before each 32 kB of a weights file
@@ -65,7 +66,7 @@ export async function startServer({ fake = {}, base = '/', shardBytes, prelude, 
   const weights = fakeWeights(fake, shardBytes);
   const pages = handler({ root: root ?? fakeDist(), base });
   const log = [];
-  const faults = { cut: {}, missing: new Set(), flip: {}, slow: 0, dead: false, noRange: false };
+  const faults = { cut: {}, stall: {}, missing: new Set(), flip: {}, slow: 0, dead: false, noRange: false };
   const server = createServer(async (request, response) => {
     // In absolute form when we act as the proxy.
     const url = new URL(request.url, `http://${request.headers.host}`);
@@ -113,7 +114,9 @@ export async function startServer({ fake = {}, base = '/', shardBytes, prelude, 
     });
     const cut = faults.cut[name];
     for (let at = from; at < data.length; ) {
-      const end = Math.min(at + 32768, data.length, cut > at ? cut : Infinity);
+      while (at === faults.stall[name] && !response.destroyed) await new Promise((done) => setTimeout(done, 20));
+      const stall = faults.stall[name];
+      const end = Math.min(at + 32768, data.length, cut > at ? cut : Infinity, stall > at ? stall : Infinity);
       if (faults.slow) await new Promise((done) => setTimeout(done, faults.slow));
       if (response.destroyed) return;
       await new Promise((done) => response.write(data.subarray(at, end), done));
@@ -155,7 +158,8 @@ export async function startBrowser(server, { args = [], ...options } = {}) {
     ...(server ? { proxy: { server: `http://127.0.0.1:${server.port}`, bypass: '<-loopback>' } } : {}),
     ...options,
   });
-  context.setDefaultTimeout(15_000);
+  // Generous: a shared machine with two cores may be busy with other builds.
+  context.setDefaultTimeout(60_000);
   const trouble = [];
   const watch = (page) => {
     page.on('console', (m) => /Content.Security.Policy/i.test(m.text()) && trouble.push(m.text()));

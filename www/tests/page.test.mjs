@@ -178,7 +178,7 @@ test('several faces: numbered, each with its own result, marks numbered through'
   assert.deepEqual(await page.locator('.mark .chip').allInnerTexts(), ['1', '2', '3', '4', '5', '6']);
   assert.match(await at('result').innerText(), /Face 3/);
   // A question about one of them keeps its place: the mask lies on the second face.
-  await page.locator('select[name=face]').selectOption('1');
+  await page.locator('select[name=face]').selectOption({ value: '1' });
   await at('ask').click();
   await page.locator('[data-test="result"][data-state="done"] >> nth=1').waitFor();
   const answer = at('result').first();
