@@ -104,8 +104,25 @@ impl Sampler {
     /// # Errors
     /// When a photo cannot be read.
     pub fn sample(&self, index: u64) -> Result<Sample> {
+        let forged = self.stream(index, 0).random::<bool>();
+        self.drawn(index, forged)
+    }
+
+    /// Samples in pairs: indices 2n and 2n + 1 are one photo, crop and degradation, untouched and forged. What tells the two
+    /// apart can only be the forgery, which is the best a training batch can show.
+    ///
+    /// # Errors
+    /// When a photo cannot be read.
+    pub fn paired(&self, index: u64) -> Result<Sample> {
+        self.drawn(index / 2, index % 2 == 1)
+    }
+
+    fn drawn(&self, index: u64, forged: bool) -> Result<Sample> {
         let mut rng = self.stream(index, 0);
-        let recipe = rng.random::<bool>().then(|| *weighted(&mut rng, &Recipe::ALL, |r| r.weight()));
+        let _: bool = rng.random();
+        let recipe = forged.then(|| *weighted(&mut rng, &Recipe::ALL, |r| r.weight()));
+        // Its own stream: whether a recipe was drawn must not shift it.
+        let mut rng = self.stream(index, 1);
         let (low, high) = (*self.difficulty.start(), *self.difficulty.end());
         let difficulty = (low + (high - low) * rng.random::<f32>()).clamp(0.0, 1.0);
         let order = Order { recipe, difficulty, augment: true, degrade: true };

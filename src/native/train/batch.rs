@@ -68,7 +68,7 @@ pub fn stream(cfg: &ModelConfig, sampler: Arc<Sampler>, trunk: &TinyVit, from: u
 /// # Errors
 /// Those of the sampler.
 pub fn prepare(cfg: &ModelConfig, sampler: &Sampler, trunk: &TinyVit, index: u64) -> Result<Prepared> {
-    let sample = sampler.sample(index)?;
+    let sample = sampler.paired(index)?;
     let device = Device::flex();
     let trunk = trunk.forward(crops_to_tensor(&[&sample.image.data], cfg.enc_image, &device)).map.into_data();
     let mut rng = SmallRng::seed_from_u64(index ^ 0x005e_ed0f_7a5c);

@@ -61,6 +61,9 @@ pub struct Args {
     /// Forgeries from crude (0) to this subtle (1).
     #[arg(long, default_value_t = 0.5)]
     pub difficulty: f32,
+    /// Draw only the first so many samples over and over: a check that a model can learn them by heart. 0 = off.
+    #[arg(long, default_value_t = 0)]
+    pub repeat: u64,
     /// auto, cpu or gpu.
     #[arg(long, default_value = "cpu", value_parser = ["auto", "cpu", "gpu"])]
     pub device: String,

@@ -43,7 +43,8 @@ pub fn train(cfg: &ModelConfig, mut model: ResidualBranch, sampler: Arc<Sampler>
     let next = Arc::new(AtomicU64::new((step * args.batch) as u64));
     for _ in 0..args.loaders.max(1) {
         let (sampler, send, next) = (sampler.clone(), send.clone(), next.clone());
-        std::thread::spawn(move || while send.send(sampler.sample(next.fetch_add(1, Ordering::Relaxed))).is_ok() {});
+        let repeat = if args.repeat == 0 { u64::MAX } else { args.repeat };
+        std::thread::spawn(move || while send.send(sampler.paired(next.fetch_add(1, Ordering::Relaxed) % repeat)).is_ok() {});
     }
     drop(send);
     let (started, first) = (Instant::now(), step);
