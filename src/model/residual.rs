@@ -3,11 +3,13 @@
 //! A segmentation backbone is trained to ignore noise, sharpness and compression, which is where forgeries show
 //! (the argument of noise-residual detectors, e.g. Fridrich and Kodovsky, "Rich Models for Steganalysis", 2012). The
 //! branch sees the crop minus its 3×3 mean beside the crop itself, down to stride 32 and up again (feature pyramid, Lin et al.
-//! 2017). It gives features to everything else, a map of evidence, and pooled evidence for detection and family. Its
+//! 2017); on the way up it also takes the trunk's maps at strides 4, 8 and 16, which know edges and parts from the first
+//! step. It gives features to everything else, a map of evidence, and pooled evidence for detection and family. Its
 //! contribution to the trunk's map starts at zero: before training the encoder is exactly MobileSAM's.
 
 use crate::config::ModelConfig;
 use crate::error::Result;
+use crate::model::encoder::EncoderOutput;
 use crate::weights::{Conv, Init, Vars};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -28,6 +30,7 @@ pub struct ResidualBranch {
     stem: Conv2d,
     stages: Vec<Stage>,
     laterals: Vec<Conv2d>,
+    trunk_norms: Vec<ChannelNorm>,
     merges: Vec<Merge>,
     evidence: Conv2d,
     pooled: Linear,
@@ -92,7 +95,7 @@ impl ChannelNorm {
 
 impl ResidualBranch {
     /// Names: `stem`, `stages.{0..3}.{down,norm,mix}` (strides 4, 8, 16, 32), `laterals.{0..3}` (strides 32, 16, 8, 4),
-    /// `merges.{0..2}.{mix,norm}` (strides 16, 8, 4), `evidence`, `pooled`, `det`, `cls`, `out`.
+    /// `trunk_norms.{0..2}` and `merges.{0..2}.{mix,norm}` (strides 16, 8, 4), `evidence`, `pooled`, `det`, `cls`, `out`.
     ///
     /// # Errors
     /// `weights.*`
@@ -109,7 +112,15 @@ impl ResidualBranch {
                 })
             })
             .collect::<Result<_>>()?;
-        let laterals = (0..4).map(|i| v.conv2d(&format!("laterals.{i}"), [d[4 - i], w], Conv::same(1), true)).collect::<Result<_>>()?;
+        // Channels of the trunk at strides 16, 8, 4.
+        let trunk = [cfg.enc_out, cfg.enc_dims[1], cfg.enc_dims[0]];
+        let laterals = (0..4)
+            .map(|i| {
+                let more = if i == 0 { 0 } else { trunk[i - 1] };
+                v.conv2d(&format!("laterals.{i}"), [d[4 - i] + more, w], Conv::same(1), true)
+            })
+            .collect::<Result<_>>()?;
+        let trunk_norms = (0..3).map(|i| ChannelNorm::build(&v.pp("trunk_norms").pp(i), trunk[i])).collect::<Result<_>>()?;
         let merges = (0..3)
             .map(|i| {
                 let v = v.pp("merges").pp(i);
@@ -122,6 +133,7 @@ impl ResidualBranch {
             stem: v.conv2d("stem", [6, d[0]], half, true)?,
             stages,
             laterals,
+            trunk_norms,
             merges,
             evidence: v.conv2d("evidence", [w, 1], Conv::same(1), true)?,
             pooled: v.linear("pooled", 2 * d[4] + 4 * w + 2, 2 * w, true)?,
@@ -131,8 +143,8 @@ impl ResidualBranch {
         })
     }
 
-    /// `[b, 3, s, s]` normalised crop → [`ResidualOutput`].
-    pub fn forward(&self, image: Tensor<4>) -> ResidualOutput {
+    /// `[b, 3, s, s]` normalised crop and the trunk's maps of it → [`ResidualOutput`].
+    pub fn forward(&self, image: Tensor<4>, trunk: &EncoderOutput) -> ResidualOutput {
         let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false);
         let smooth = avg_pool2d(image.clone(), options);
         let high = (image.clone() - smooth) * HIGH_PASS_GAIN;
@@ -146,8 +158,11 @@ impl ResidualBranch {
         // Up again, coarse to fine; `merged` holds strides 16, 8, 4.
         let mut y = self.laterals[0].forward(x.clone());
         let mut merged = Vec::with_capacity(self.merges.len());
-        for ((merge, lateral), level) in self.merges.iter().zip(&self.laterals[1..]).zip(levels.iter().rev().skip(1)) {
-            let sum = double(y, level) + lateral.forward(level.clone());
+        let known = [&trunk.map, &trunk.early[1], &trunk.early[0]];
+        let steps = self.merges.iter().zip(&self.laterals[1..]).zip(levels.iter().rev().skip(1)).zip(known.into_iter().zip(&self.trunk_norms));
+        for (((merge, lateral), level), (known, norm)) in steps {
+            let seen = Tensor::cat(vec![level.clone(), norm.forward(known.clone())], 1);
+            let sum = double(y, level) + lateral.forward(seen);
             y = relu(merge.norm.forward(merge.mix.forward(relu(sum))));
             merged.push(y.clone());
         }

@@ -4,7 +4,7 @@
 
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::model::encoder::TinyVit;
+use crate::model::encoder::{EncoderOutput, TinyVit};
 use crate::model::region::{RegionEncoder, RegionMask};
 use crate::model::residual::ResidualBranch;
 use crate::model::tasks::{Evidence, SegOutput, TaskDecoder, TaskOutput};
@@ -46,14 +46,20 @@ impl Vision {
 
     /// Normalised crops `[b, 3, s, s]` → the evidence that every task looks at.
     pub fn encode(&self, image: Tensor<4>) -> Evidence {
-        let trunk = self.trunk.forward(image.clone()).map;
-        self.join(image, trunk)
+        let trunk = self.trunk.forward(image.clone());
+        self.join(image, &trunk)
     }
 
-    /// As [`Vision::encode`] with the trunk's map given (it may be computed once and cached while the trunk is frozen).
-    pub fn join(&self, image: Tensor<4>, trunk: Tensor<4>) -> Evidence {
-        let residual = self.residual.forward(image);
-        Evidence { map: trunk + residual.map, fine: residual.fine, artifact: residual.artifact, det: residual.det, cls: residual.cls }
+    /// As [`Vision::encode`] with the trunk's maps given (they may be computed apart while the trunk is frozen).
+    pub fn join(&self, image: Tensor<4>, trunk: &EncoderOutput) -> Evidence {
+        let residual = self.residual.forward(image, trunk);
+        Evidence {
+            map: trunk.map.clone() + residual.map,
+            fine: residual.fine,
+            artifact: residual.artifact,
+            det: residual.det,
+            cls: residual.cls,
+        }
     }
 
     /// The task tokens' answers, with an asked region or without.

@@ -88,7 +88,7 @@ pub fn run(args: &Args) -> Result<()> {
     match args.stage.as_str() {
         "residual" => {
             let model = Vision::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("vision"))?;
-            let branch = residual::train(&cfg, model.residual, sampler, &val, args, &autodiff)?;
+            let branch = residual::train(&cfg, (model.trunk.no_grad(), model.residual), sampler, &val, args, &autodiff)?;
             keep(&args.out, export(&branch, "vision.residual", |_| true))
         }
         "vision" => {

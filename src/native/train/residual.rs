@@ -1,15 +1,16 @@
-//! Residual stage: the residual branch alone, from evidence map, detection and family.
+//! Residual stage: the residual branch beside the frozen trunk, from evidence map, detection and family.
 //!
-//! Without the trunk and the decoder a sample costs a fifth, so the branch, which starts from nothing, sees the most.
+//! Without the decoder a sample is cheap, so the branch, which starts from nothing, sees the most.
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::model::encoder::TinyVit;
 use crate::model::residual::ResidualBranch;
 use crate::model::vision::crops_to_tensor;
 use crate::native::annotate::{Sample, Sampler};
 use crate::native::metrics;
 use crate::native::train::Args;
-use crate::native::train::batch::shrink;
+use crate::native::train::batch::{TrunkData, shrink};
 use crate::native::train::losses::{bce, cross_entropy, evidence};
 use crate::native::train::schedule::{Journal, cosine};
 use burn::grad_clipping::GradientClippingConfig;
@@ -26,7 +27,7 @@ use std::time::Instant;
 ///
 /// # Errors
 /// [`Error::Io`], and those of the sampler.
-pub fn train(cfg: &ModelConfig, mut model: ResidualBranch, sampler: Arc<Sampler>, val: &Sampler, args: &Args, device: &Device) -> Result<ResidualBranch> {
+pub fn train(cfg: &ModelConfig, (trunk, mut model): (TinyVit, ResidualBranch), sampler: Arc<Sampler>, val: &Sampler, args: &Args, device: &Device) -> Result<ResidualBranch> {
     let mut optimiser = AdamWConfig::new()
         .with_weight_decay(0.02)
         .with_epsilon(1e-8)
@@ -41,17 +42,26 @@ pub fn train(cfg: &ModelConfig, mut model: ResidualBranch, sampler: Arc<Sampler>
     }
     let (send, samples) = sync_channel(16);
     let next = Arc::new(AtomicU64::new((step * args.batch) as u64));
+    let trunk = super::inner(&trunk);
     for _ in 0..args.loaders.max(1) {
-        let (sampler, send, next) = (sampler.clone(), send.clone(), next.clone());
+        let (sampler, send, next, trunk, side) = (sampler.clone(), send.clone(), next.clone(), trunk.clone(), cfg.enc_image);
         let repeat = if args.repeat == 0 { u64::MAX } else { args.repeat };
-        std::thread::spawn(move || while send.send(sampler.paired(next.fetch_add(1, Ordering::Relaxed) % repeat)).is_ok() {});
+        std::thread::spawn(move || {
+            loop {
+                let drawn = sampler.paired(next.fetch_add(1, Ordering::Relaxed) % repeat);
+                let ready = drawn.map(|s| (TrunkData::of(&trunk, &s.image.data, side), s));
+                if send.send(ready).is_err() {
+                    break;
+                }
+            }
+        });
     }
     drop(send);
     let (started, first) = (Instant::now(), step);
     while step < args.steps {
         let batch = (0..args.batch)
             .map(|_| samples.recv().map_err(|_| Error::Model("the sample threads ended".into()))?)
-            .collect::<Result<Vec<Sample>>>()?;
+            .collect::<Result<Vec<(TrunkData, Sample)>>>()?;
         let lr = args.lr * cosine(step, 50, args.steps);
         let (loss, parts) = loss(cfg, &model, &batch, device);
         let value = loss.clone().into_scalar::<f32>();
@@ -65,21 +75,21 @@ pub fn train(cfg: &ModelConfig, mut model: ResidualBranch, sampler: Arc<Sampler>
             model.clone().save_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
             optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
             journal.saved(step)?;
-            let report = validate(cfg, &super::inner(&model), val, 160)?;
+            let report = validate(cfg, (&trunk, &super::inner(&model)), val, 128)?;
             journal.note(step, &report)?;
         }
     }
     Ok(model)
 }
 
-fn loss(cfg: &ModelConfig, model: &ResidualBranch, batch: &[Sample], device: &Device) -> (Tensor<1>, Vec<(&'static str, f32)>) {
+fn loss(cfg: &ModelConfig, model: &ResidualBranch, batch: &[(TrunkData, Sample)], device: &Device) -> (Tensor<1>, Vec<(&'static str, f32)>) {
     let (b, m) = (batch.len(), cfg.enc_image / 4);
-    let crops: Vec<&[u8]> = batch.iter().map(|s| s.image.data.as_slice()).collect();
-    let out = model.forward(crops_to_tensor(&crops, cfg.enc_image, device));
-    let artifact: Vec<f32> = batch.iter().flat_map(|s| shrink(&s.artifact.data, cfg.enc_image)).collect();
+    let crops: Vec<&[u8]> = batch.iter().map(|(_, s)| s.image.data.as_slice()).collect();
+    let out = model.forward(crops_to_tensor(&crops, cfg.enc_image, device), &TrunkData::join(batch.iter().map(|(t, _)| t), device));
+    let artifact: Vec<f32> = batch.iter().flat_map(|(_, s)| shrink(&s.artifact.data, cfg.enc_image)).collect();
     let artifact = Tensor::<4>::from_data(TensorData::new(artifact, [b, 1, m, m]), device);
-    let forged: Vec<f32> = batch.iter().map(|s| f32::from(u8::from(s.is_fake()))).collect();
-    let classes: Vec<i32> = batch.iter().map(|s| s.family.index() as i32).collect();
+    let forged: Vec<f32> = batch.iter().map(|(_, s)| f32::from(u8::from(s.is_fake()))).collect();
+    let classes: Vec<i32> = batch.iter().map(|(_, s)| s.family.index() as i32).collect();
     let map = evidence(out.artifact, artifact);
     let det = bce(out.det, Tensor::<2>::from_data(TensorData::new(forged, [b, 1]), device)).mean();
     let cls = cross_entropy(out.cls, Tensor::<1, Int>::from_data(TensorData::new(classes, [b]), device));
@@ -88,12 +98,13 @@ fn loss(cfg: &ModelConfig, model: &ResidualBranch, batch: &[Sample], device: &De
 }
 
 /// Figures on `n` samples of a split.
-fn validate(cfg: &ModelConfig, model: &ResidualBranch, split: &Sampler, n: u64) -> Result<String> {
+fn validate(cfg: &ModelConfig, (trunk, model): (&TinyVit, &ResidualBranch), split: &Sampler, n: u64) -> Result<String> {
     let device = Device::flex();
     let (mut scores, mut peaks, mut iou) = (vec![], vec![], vec![]);
     for index in 0..n {
         let s = split.sample(index)?;
-        let out = model.forward(crops_to_tensor(&[&s.image.data], cfg.enc_image, &device));
+        let image = crops_to_tensor(&[&s.image.data], cfg.enc_image, &device);
+        let out = model.forward(image.clone(), &trunk.forward(image));
         scores.push((sigmoid(out.det).into_scalar::<f32>(), s.is_fake()));
         let map = out.artifact.into_data().try_to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
         peaks.push((map.iter().copied().fold(f32::MIN, f32::max), s.is_fake()));

@@ -7,7 +7,7 @@ use crate::model::states::Readout;
 use crate::model::vision::{Vision, crops_to_tensor};
 use crate::native::annotate::Sampler;
 use crate::native::metrics;
-use crate::native::train::batch::{Prepared, SEG_ASKED, prepare, stream};
+use crate::native::train::batch::{Prepared, SEG_ASKED, TrunkData, prepare, stream};
 use crate::native::train::losses::{bce, cross_entropy, evidence as evidence_loss, masks, parsing};
 use crate::native::train::schedule::{Journal, cosine};
 use burn::grad_clipping::GradientClippingConfig;
@@ -103,8 +103,7 @@ fn loss(cfg: &ModelConfig, model: &Vision, batch: &[Prepared], device: &Device) 
     let b = batch.len();
     let crops: Vec<&[u8]> = batch.iter().map(|s| s.crop.as_slice()).collect();
     let image = crops_to_tensor(&crops, cfg.enc_image, device);
-    let trunk = Tensor::cat(batch.iter().map(|s| Tensor::<4>::from_data(s.trunk.clone(), device)).collect(), 0);
-    let evidence = model.join(image, trunk);
+    let evidence = model.join(image, &TrunkData::join(batch.iter().map(|s| &s.trunk), device));
     let regions: Vec<_> = batch.iter().map(|s| s.region.clone()).collect();
     let out = model.tasks(&evidence, Some(&regions));
     let t = gather(cfg, batch, device);
@@ -193,7 +192,7 @@ pub fn validate(cfg: &ModelConfig, model: &Vision, split: &Sampler, n: u64) -> R
     for index in 0..n {
         let s = prepare(cfg, split, &model.trunk, index)?;
         let image = crops_to_tensor(&[&s.crop], cfg.enc_image, &device);
-        let evidence = model.join(image, Tensor::from_data(s.trunk.clone(), &device));
+        let evidence = model.join(image, &TrunkData::join(std::iter::once(&s.trunk), &device));
         let out = model.tasks(&evidence, Some(std::slice::from_ref(&s.region)));
         let read = Readout::of(&out);
         scores.push((read.det.into_scalar::<f32>(), s.det > 0.5));
