@@ -1,7 +1,7 @@
 //! One face's answer: task tokens → score and band; language model → grounded text; `[SEG]` states → masks of the photo.
 
 use crate::analyze::generate::{Generated, generate};
-use crate::analyze::region::{Asked, asked};
+use crate::analyze::region::Asked;
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
 use crate::analyze::request::{Event, Listener, Request, Stage};
 use crate::analyze::{Analyzer, Photo, ms, read_back};
@@ -58,25 +58,24 @@ impl Analyzer {
         photo: &Photo,
         (face, crop): (usize, &Crop),
         evidence: &Evidence,
-        request: &Request,
+        (request, asked): (&Request, Option<&Asked>),
         (timings, warnings): (&mut BTreeMap<String, f64>, &mut Vec<String>),
         listener: &mut L,
     ) -> Result<FaceReport> {
         let Faces::Found(faces) = &photo.faces else { return Err(Error::Request("the photo has no usable face".into())) };
         let found = faces.get(face).ok_or_else(|| Error::Request(format!("there is no face {face}")))?;
-        let asked = asked(photo, face, crop, request)?;
 
         listener.event(Event::Stage { stage: Stage::Evidence, face });
         listener.breathe().await?;
         let clock = Instant::now();
-        let (readout, verdict) = self.verdict(evidence, asked.as_ref()).await?;
+        let (readout, verdict) = self.verdict(evidence, asked).await?;
         *timings.entry(Stage::Evidence.name().into()).or_default() += ms(clock);
         let score = self.settings.calibration.score(verdict.logit);
         let mut band = self.settings.calibration.band(score);
         let family_of = |band: Band| if band >= Band::Signs { verdict.family } else { Family::Real };
         listener.event(Event::Verdict { face, score, band, family: family_of(band) });
 
-        let (generated, prefill) = self.speak(request, asked.as_ref(), evidence, (&readout, &verdict), face, listener).await?;
+        let (generated, prefill) = self.speak(request, asked, evidence, (&readout, &verdict), face, listener).await?;
         *timings.entry(Stage::Prefill.name().into()).or_default() += prefill.0;
         *timings.entry(Stage::Generate.name().into()).or_default() += prefill.1;
         *timings.entry("tokens".into()).or_default() += generated.ids.len() as f64;

@@ -10,7 +10,7 @@ pub mod request;
 
 use crate::config::{ModelConfig, WEIGHTS_VERSION};
 use crate::error::{DeviceFault, Error, Result, WeightsFault};
-use crate::face::{Crop, FaceFinder, Faces, NoFace};
+use crate::face::{Crop, FaceFinder, Faces};
 use crate::image::{self, Picture};
 use crate::model::Fifa;
 use crate::model::tasks::Evidence;
@@ -19,6 +19,7 @@ use crate::text::tokenizer::Tokenizer;
 use crate::weights::{TensorMap, Vars};
 use bands::Calibration;
 use burn::tensor::{Device, Tensor};
+use region::Place;
 use report::{FaceReport, FileFacts, Program, Report, Status};
 use request::{Event, Listener, Request, Stage};
 use serde::{Deserialize, Serialize};
@@ -99,12 +100,20 @@ impl Photo {
     pub fn reason(&self) -> Option<&'static str> {
         match &self.faces {
             Faces::Found(_) => None,
-            Faces::NoneUsable { reason, .. } => Some(match reason {
-                NoFace::None => "none",
-                NoFace::TooSmall => "too_small",
-                NoFace::TooBlurred => "too_blurred",
-            }),
+            Faces::NoneUsable { reason, .. } => Some(reason.code()),
         }
+    }
+
+    /// Stable codes of what a reader should know of the file and of one face, or of all faces.
+    pub fn warnings(&self, face: Option<usize>) -> Vec<&'static str> {
+        let mut all = self.picture.warnings.clone();
+        if let Faces::Found(faces) = &self.faces {
+            let seen = faces.iter().enumerate().filter(|(i, _)| face.is_none_or(|f| f == *i));
+            all.extend(seen.flat_map(|(_, f)| f.warnings.iter().copied()));
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 }
 
@@ -156,7 +165,7 @@ impl Analyzer {
     pub async fn analyze<L: Listener>(&self, photo: &mut Photo, request: &Request, listener: &mut L) -> Result<Report> {
         let clock = Instant::now();
         let mut timings = photo.timings.clone();
-        let mut warnings: Vec<String> = photo.picture.warnings.iter().map(|w| (*w).to_string()).collect();
+        let mut warnings: Vec<String> = photo.warnings(request.face).into_iter().map(Into::into).collect();
         let count = photo.evidence.len();
         if let Some(face) = request.face
             && face >= count
@@ -167,8 +176,17 @@ impl Analyzer {
         let mut faces: Vec<FaceReport> = Vec::new();
         for face in (0..count).filter(|f| request.face.is_none_or(|wanted| wanted == *f)) {
             let crop = self.crop(photo, face)?;
+            let asked = match region::place(photo, face, &crop, request)? {
+                Place::Whole => None,
+                Place::Part(asked) => Some(asked),
+                // A box or drawing on one of several faces is a question about that face.
+                Place::Elsewhere => continue,
+            };
             let evidence = self.evidence(photo, face, &crop, &mut timings, listener).await?;
-            faces.push(self.answer(photo, (face, &crop), &evidence, request, (&mut timings, &mut warnings), listener).await?);
+            faces.push(self.answer(photo, (face, &crop), &evidence, (request, asked.as_ref()), (&mut timings, &mut warnings), listener).await?);
+        }
+        if count > 0 && faces.is_empty() {
+            return Err(Error::Request("the region does not touch a face".into()));
         }
         timings.insert("total".into(), ms(clock) + photo.timings.values().sum::<f64>());
         warnings.sort();

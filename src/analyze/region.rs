@@ -17,15 +17,25 @@ pub struct Asked {
     pub mask: RegionMask,
 }
 
-/// The region that a request asks about in one face; `None` for the whole face.
+/// Where a question looks, for one face.
+pub enum Place {
+    /// The whole face.
+    Whole,
+    /// A region of its crop.
+    Part(Asked),
+    /// A region that does not touch its crop.
+    Elsewhere,
+}
+
+/// What a request asks about in one face.
 ///
 /// # Errors
-/// [`Error::Request`] for an unknown name, a malformed mask, or a region that does not touch the face's crop.
-pub fn asked(photo: &Photo, face: usize, crop: &Crop, request: &Request) -> Result<Option<Asked>> {
+/// [`Error::Request`] for an unknown name, a box without area, a malformed mask.
+pub fn place(photo: &Photo, face: usize, crop: &Crop, request: &Request) -> Result<Place> {
     let side = crop.side;
     let (name, mask) = if let Some(region) = &request.region {
         let concept = fict::named(region).ok_or_else(|| Error::Request(format!("no region is called {region}")))?;
-        let Faces::Found(faces) = &photo.faces else { return Ok(None) };
+        let Faces::Found(faces) = &photo.faces else { return Ok(Place::Elsewhere) };
         let face = faces.get(face).ok_or_else(|| Error::Request(format!("there is no face {face}")))?;
         let mesh: Vec<[f32; 3]> = face
             .mesh
@@ -52,12 +62,12 @@ pub fn asked(photo: &Photo, face: usize, crop: &Crop, request: &Request) -> Resu
         };
         (THIS_REGION.into(), draw(crop, inside))
     } else {
-        return Ok(None);
+        return Ok(Place::Whole);
     };
     if mask.data.iter().all(|v| *v == 0) {
-        return Err(Error::Request(format!("{name} does not touch this face")));
+        return Ok(Place::Elsewhere);
     }
-    Ok(Some(Asked { name, mask: RegionMask::from_crop_mask(&mask.data, side) }))
+    Ok(Place::Part(Asked { name, mask: RegionMask::from_crop_mask(&mask.data, side) }))
 }
 
 fn empty(side: usize) -> Mask {

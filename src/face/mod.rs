@@ -73,9 +73,9 @@ impl NoFace {
     /// Stable code, as in the report's `reason`.
     pub fn code(self) -> &'static str {
         match self {
-            Self::None => "no_face",
-            Self::TooSmall => "face_too_small",
-            Self::TooBlurred => "face_too_blurred",
+            Self::None => "none",
+            Self::TooSmall => "too_small",
+            Self::TooBlurred => "too_blurred",
         }
     }
 }

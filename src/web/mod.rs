@@ -141,7 +141,7 @@ impl Engine {
             reason: photo.reason(),
             file: photo.facts(),
             faces,
-            warnings: photo.picture.warnings.clone(),
+            warnings: photo.warnings(None),
         };
         self.photo = Some(photo);
         to_js(&opened)

@@ -67,13 +67,13 @@ export const FAMILIES: Record<string, string> = {
 };
 
 export const NO_FACE: Record<string, string> = {
-  no_face: 'No face was found in this photo, so there is nothing to judge. Paintings, masks and faces seen from behind do not count.',
-  face_too_small: 'The face is too small to judge. Look for a copy of the photo in which it is larger.',
-  face_too_blurred: 'The face is too blurred to judge. Look for a sharper copy of the photo.',
+  none: 'No face was found in this photo, so there is nothing to judge. Paintings, masks and faces seen from behind do not count.',
+  too_small: 'The face is too small to judge. Look for a copy of the photo in which it is larger.',
+  too_blurred: 'The face is too blurred to judge. Look for a sharper copy of the photo.',
 };
 
 export function noFaceWords(reason: string | null): string {
-  return NO_FACE[reason ?? 'no_face'] ?? NO_FACE['no_face']!;
+  return NO_FACE[reason ?? 'none'] ?? NO_FACE['none']!;
 }
 
 export const STAGES: Record<Stage, string> = {

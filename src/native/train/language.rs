@@ -22,10 +22,11 @@ use crate::text::grammar::{encode, parse_marked};
 use crate::text::template::{Layout, prompt};
 use crate::text::tokenizer::Tokenizer;
 use burn::grad_clipping::GradientClippingConfig;
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
@@ -286,7 +287,8 @@ fn start_words(mut language: Language, tokenizer: &Tokenizer, device: &Device) -
     Ok(language)
 }
 
-/// Freezes the upstream language model; adapters and added rows stay trainable.
+/// Freezes the upstream language model; adapters and added rows stay trainable. Every parameter gets the identity that
+/// belongs to its name: the optimiser's moments are kept by identity, and a resumed run builds its modules anew.
 struct Freeze {
     path: Vec<String>,
 }
@@ -303,7 +305,10 @@ impl ModuleMapper for Freeze {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");
         let upstream = path.starts_with("lm.") && !path.contains("_lora.") && !path.starts_with("lm.added.");
-        param.set_require_grad(!upstream)
+        let digest = Sha256::digest(&path);
+        let id = digest.iter().take(8).fold(0u64, |id, b| id << 8 | u64::from(*b));
+        let (_, value, mapper) = param.set_require_grad(!upstream).consume();
+        Param::from_mapped_value(ParamId::from(id), value, mapper)
     }
 }
 

@@ -85,7 +85,7 @@ export class Engine {
     const none = name.includes('cat');
     const faces = none ? [] : this.#fake.faces.map((f) => ({ box: [f[0] * width, f[1] * height, f[2] * width, f[3] * height].map(Math.round) }));
     const file = { name, bytes: bytes.length, sha256: await sha256(bytes), width, height, orientation: 1 };
-    this.#photo = { status: none ? 'no_usable_face' : 'ok', reason: none ? 'no_face' : null, file, faces, warnings: [] };
+    this.#photo = { status: none ? 'no_usable_face' : 'ok', reason: none ? 'none' : null, file, faces, warnings: [] };
     return structuredClone(this.#photo);
   }
 
