@@ -152,7 +152,7 @@ impl Analyzer {
     /// Answers a request about an opened photo. Without a usable face the report says so, whatever was asked.
     ///
     /// # Errors
-    /// [`Error::Request`] for what makes no sense on this photo (with several faces: on any of those asked about);
+    /// [`Error::Request`] for what makes no sense on this photo, such as a region that touches none of its faces;
     /// [`Error::Cancelled`]; `device.*`; [`Error::Model`], [`Error::Text`].
     pub async fn analyze<L: Listener>(&self, photo: &mut Photo, request: &Request, listener: &mut L) -> Result<Report> {
         let clock = Instant::now();
