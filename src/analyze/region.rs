@@ -13,7 +13,7 @@ use crate::text::ask::THIS_REGION;
 pub struct Asked {
     /// Its name in the question.
     pub name: String,
-    /// Its cells.
+    /// Its cells, in the crop's frame.
     pub mask: RegionMask,
 }
 

@@ -1,7 +1,8 @@
 //! `facext convert`: upstream packages, and what training made of them, → a folder of weights.
 //!
-//! Tensors are laid out in groups, so that what training does not touch (`lm`, `trunk`, `face`) stays byte-identical in its
-//! shards, and only the small `trained` group changes from run to run.
+//! Tensors are laid out in groups that never share a shard, so that what training does not touch (`lm`, `trunk`, `face`)
+//! stays byte-identical, and only the small `trained` group changes from run to run. Tensors that neither upstream nor
+//! training gives are drawn from the seed.
 
 pub mod facemesh;
 pub mod gguf;
@@ -49,7 +50,7 @@ pub struct Args {
     /// Folder of a training run whose trained tensors are put in.
     #[arg(long)]
     pub trained: Option<PathBuf>,
-    /// Calibration file of `facext train calibrate`.
+    /// Calibration file of `facext train calibrate`; without it the bands are uncalibrated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
     /// Seed of tensors that no file gives.
