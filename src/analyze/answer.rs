@@ -17,7 +17,8 @@ use crate::text::{Family, Task};
 use std::collections::BTreeMap;
 use web_time::Instant;
 
-/// The answer speaks of signs and the band does not, or the reverse.
+/// The answer speaks of signs where the score is in the band `no_sign`, or of none where it is in `signs` or above; the
+/// reported band is then `inconclusive`.
 pub const CONTRADICTION: &str = "text_contradicts_score";
 /// The answer was cut at its longest length.
 pub const CUT: &str = "answer_cut";
@@ -30,14 +31,15 @@ const MAX_PHRASES: usize = 4;
 pub struct Verdict {
     /// Raw detection logit.
     pub logit: f32,
-    /// Likeliest family among the forged ones.
+    /// Likeliest family among the forged ones, whatever the score says; reports hide it below the band `signs`.
     pub family: Family,
-    /// Concepts by presence, strongest first.
+    /// Labels of all concept leaves by presence, strongest first.
     pub ranked: Vec<usize>,
 }
 
 impl Analyzer {
-    /// Task tokens of a face, with an asked region or without.
+    /// Task tokens of a face, with an asked region or without. A region is one more token among the others, so it may move
+    /// the score a little.
     pub(crate) async fn verdict(&self, evidence: &Evidence, region: Option<&Asked>) -> Result<(Readout, Verdict)> {
         let masks = region.map(|r| vec![r.mask.clone()]);
         let out = self.fifa.vision.tasks(evidence, masks.as_deref());
@@ -45,7 +47,8 @@ impl Analyzer {
         let readout = Readout::of(&out);
         let cls = read_back(readout.cls.clone()).await?;
         let presence = read_back(readout.presence.clone()).await?;
-        let logit = logit.first().copied().filter(|v| v.is_finite()).ok_or_else(|| Error::Model("the detection score is not a number".into()))?;
+        let logit =
+            logit.first().copied().filter(|v| v.is_finite()).ok_or_else(|| Error::Model("the detection score is not a number".into()))?;
         let best = (1..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(1);
         let mut ranked: Vec<usize> = (0..presence.len()).collect();
         ranked.sort_by(|a, b| presence[*b].total_cmp(&presence[*a]));
@@ -89,9 +92,12 @@ impl Analyzer {
         let masks = self.masks(photo, (face, crop), evidence, &generated, listener).await?;
         *timings.entry(Stage::Masks.name().into()).or_default() += ms(clock);
 
-        let spans: Vec<Span> = parse(&self.tokenizer, &generated.ids)?.into_iter().map(|Piece { text, mask }| Span { text, mask }).collect();
+        let spans: Vec<Span> =
+            parse(&self.tokenizer, &generated.ids)?.into_iter().map(|Piece { text, mask }| Span { text, mask }).collect();
         let answer: String = spans.iter().map(|s| s.text.as_str()).collect();
-        // Words must not claim what the calibrated score does not carry, nor the reverse: the weaker of the two is shown.
+        // Words must not claim what the calibrated score does not carry, nor the reverse. Where they disagree the words and
+        // the score stay as they are, the band becomes `inconclusive`, and a warning says why. Own questions and regions are
+        // left out: there the words answer something else than the score.
         let claims = !masks.is_empty() || claims_signs(&answer);
         if !request.has_region() && request.question.is_none() && matches!(request.task, Task::Age | Task::Toe | Task::Det | Task::Loc) {
             let agrees = match band {
@@ -107,7 +113,8 @@ impl Analyzer {
         Ok(FaceReport { bbox: found.bbox, score, band, family: family_of(band), answer, spans, masks })
     }
 
-    /// Prompt, prefill, generation. Also returns (prefill, generation) in milliseconds.
+    /// Prompt, prefill, generation. Also returns (prefill, generation) in milliseconds; prefill ends with the choice of the
+    /// first token, and includes the projector and the splicing of the prompt.
     pub(crate) async fn speak<L: Listener>(
         &self,
         request: &Request,
@@ -127,14 +134,18 @@ impl Analyzer {
         let top: Vec<usize> = verdict.ranked.iter().copied().take(cfg.dec_states).collect();
         let clock = Instant::now();
         let spliced = self.fifa.language.splice(&prompt, evidence.map.clone(), readout, &top)?;
-        let limits = Limits { phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 }, tokens: request.task.max_tokens(), ..Limits::default() };
+        let limits = Limits {
+            phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 },
+            tokens: request.task.max_tokens().min(cfg.lm_answer),
+            ..Limits::default()
+        };
         let mut timed = Timed { inner: listener, started: clock, first: None };
         let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, (limits, face), &mut timed).await?;
         let prefill = timed.first.unwrap_or_else(|| ms(clock));
         Ok((made, (prefill, ms(clock) - prefill)))
     }
 
-    /// Masks of the answer in photo pixels.
+    /// Masks of the answer in photo pixels: probability above 0.5, at the crop's place, empty outside of it.
     async fn masks<L: Listener>(
         &self,
         photo: &Photo,
@@ -174,7 +185,7 @@ impl Analyzer {
     }
 }
 
-/// The leaf that holds most of a mask, if it holds a third of it.
+/// The leaf that holds most of a mask, if it holds at least a third of it.
 fn dominant(labels: &[u8], mask: &Mask) -> Option<&'static str> {
     let mut counts = [0usize; 256];
     let mut area = 0usize;

@@ -6,12 +6,13 @@
 use crate::analyze::report::Band;
 use serde::{Deserialize, Serialize};
 
-/// Fitted numbers, stored in `calibration.json` beside the weights.
+/// Fitted numbers. `facext train calibrate` writes them to the run's `calibration.json`, `facext convert --calibration`
+/// puts them into the `config.json` of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Added to the logit before the temperature.
+    /// Added to the logit before it is divided by the temperature.
     pub bias: f32,
-    /// The logit is divided by this.
+    /// The shifted logit is divided by this; values under 0.001 count as 0.001.
     pub temperature: f32,
     /// Scores below are `no_sign`.
     pub inconclusive_from: f32,

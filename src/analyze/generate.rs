@@ -18,14 +18,15 @@ pub struct Generated {
     pub ids: Vec<u32>,
     /// One hidden state a mask, `[n, lm_dim]`; `None` when the answer has no mask.
     pub seg: Option<Tensor<2>>,
-    /// The answer ended by itself within its limit.
+    /// The answer ended by itself within its limit; otherwise the grammar closed it at its longest length.
     pub complete: bool,
 }
 
-/// Runs the language model on a spliced prompt `[1, t, lm_dim]`.
+/// Runs the language model on a spliced prompt `[1, t, lm_dim]`, for one answer about `face`.
 ///
 /// # Errors
-/// [`Error::Cancelled`] from the listener; [`Error::Device`] when a read-back fails.
+/// [`Error::Request`] when prompt and longest answer do not fit the cache; [`Error::Cancelled`] from the listener;
+/// [`Error::Device`] when a read-back fails; [`Error::Model`] when the scores are not numbers.
 pub async fn generate<L: Listener>(
     cfg: &ModelConfig,
     language: &Language,

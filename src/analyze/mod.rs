@@ -1,5 +1,5 @@
-//! From a photo and a question to a report. [`Analyzer::analyze`] is the story that the command line, the browser and the
-//! evaluation all call.
+//! From a photo and a question to a report. [`Analyzer::open`] and [`Analyzer::analyze`] are the story that the command line
+//! and the browser call; the evaluation calls the same stages (verdict, generation, masks) on crops whose truth it knows.
 
 pub mod answer;
 pub mod bands;
@@ -49,7 +49,8 @@ impl Settings {
     /// # Errors
     /// `weights.format`, `weights.version`, [`Error::Model`].
     pub fn parse(json: &[u8]) -> Result<Self> {
-        let settings: Self = serde_json::from_slice(json).map_err(|e| Error::weights(WeightsFault::Format, format!("{CONFIG_FILE}: {e}")))?;
+        let settings: Self =
+            serde_json::from_slice(json).map_err(|e| Error::weights(WeightsFault::Format, format!("{CONFIG_FILE}: {e}")))?;
         if settings.weights_version != WEIGHTS_VERSION {
             let detail = format!("weights of layout {}, this program reads {WEIGHTS_VERSION}", settings.weights_version);
             return Err(Error::weights(WeightsFault::Version, detail));
@@ -125,8 +126,15 @@ impl Analyzer {
     /// - `device_name`: for the report.
     ///
     /// # Errors
-    /// `weights.*`, [`Error::Text`].
-    pub fn load(settings: Settings, tensors: TensorMap, tokenizer: &[u8], weights_sha256: String, device: &Device, device_name: &str) -> Result<Self> {
+    /// `weights.*`, [`Error::Model`] for sizes that do not fit, [`Error::Text`].
+    pub fn load(
+        settings: Settings,
+        tensors: TensorMap,
+        tokenizer: &[u8],
+        weights_sha256: String,
+        device: &Device,
+        device_name: &str,
+    ) -> Result<Self> {
         let tensors = Arc::new(tensors);
         let fifa = Fifa::build(&settings.model, &Vars::stored(tensors.clone(), device))?;
         let finder = FaceFinder::build(&Vars::stored(tensors, &Device::flex()).pp("face"))?;
@@ -142,7 +150,7 @@ impl Analyzer {
     /// Decodes a file and finds its faces.
     ///
     /// # Errors
-    /// `image.*`; [`Error::Face`].
+    /// `image.*`; [`Error::Face`]; [`Error::Cancelled`] from the listener.
     pub async fn open<L: Listener>(&self, bytes: &[u8], name: &str, listener: &mut L) -> Result<Photo> {
         let mut timings = BTreeMap::new();
         listener.event(Event::Stage { stage: Stage::Decode, face: 0 });
@@ -158,10 +166,11 @@ impl Analyzer {
         Ok(Photo { picture, name: name.into(), faces, evidence: vec![None; count], timings })
     }
 
-    /// Answers a request about an opened photo.
+    /// Answers a request about an opened photo. Without a usable face the report says so, whatever was asked.
     ///
     /// # Errors
-    /// [`Error::Request`] for what makes no sense on this photo; [`Error::Cancelled`]; `device.*`.
+    /// [`Error::Request`] for what makes no sense on this photo, such as a region that touches none of its faces;
+    /// [`Error::Cancelled`]; `device.*`; [`Error::Model`], [`Error::Text`].
     pub async fn analyze<L: Listener>(&self, photo: &mut Photo, request: &Request, listener: &mut L) -> Result<Report> {
         let clock = Instant::now();
         let mut timings = photo.timings.clone();
@@ -183,7 +192,9 @@ impl Analyzer {
                 Place::Elsewhere => continue,
             };
             let evidence = self.evidence(photo, face, &crop, &mut timings, listener).await?;
-            faces.push(self.answer(photo, (face, &crop), &evidence, (request, asked.as_ref()), (&mut timings, &mut warnings), listener).await?);
+            faces.push(
+                self.answer(photo, (face, &crop), &evidence, (request, asked.as_ref()), (&mut timings, &mut warnings), listener).await?,
+            );
         }
         if count > 0 && faces.is_empty() {
             return Err(Error::Request("the region does not touch a face".into()));

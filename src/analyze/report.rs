@@ -1,7 +1,7 @@
 //! The report: what `facext analyze --json` prints, what the page saves. Its fields are a contract.
 
-use crate::text::Family;
 use crate::image::{BBox, Rle};
+use crate::text::Family;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,9 +16,10 @@ pub struct Report {
     pub file: FileFacts,
     /// What computed this.
     pub program: Program,
-    /// One entry a face, left to right.
+    /// One entry an analysed face, left to right; empty without a usable face.
     pub faces: Vec<FaceReport>,
-    /// Milliseconds by stage.
+    /// Milliseconds by stage, summed over faces; `total` is all of them with what lies between. One entry is no time:
+    /// `tokens`, the number of tokens generated.
     pub timings_ms: BTreeMap<String, f64>,
     /// Stable codes of what a reader should know.
     pub warnings: Vec<String>,
@@ -56,9 +57,9 @@ pub struct FileFacts {
 pub struct Program {
     /// Of facext.
     pub version: String,
-    /// Hash over the hashes of all weight files.
+    /// Hash over the sorted hashes of all weight files; the manifest states the same one.
     pub weights_sha256: String,
-    /// `cpu`, or `gpu` with the adapter's name.
+    /// Command line: `cpu` or `gpu`. Browser: `cpu (wasm)` or `gpu (` adapter's name `)`.
     pub device: String,
     /// `base`, `tiny`, `paper`.
     pub preset: String,
@@ -67,12 +68,12 @@ pub struct Program {
 /// One face's answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaceReport {
-    /// Of the mesh.
+    /// Of the mesh; may reach beyond the photo.
     #[serde(rename = "box")]
     pub bbox: BBox,
     /// Probability-like score that the face is forged, 0..1, calibrated on validation persons.
     pub score: f32,
-    /// The score in words.
+    /// The score in words; `inconclusive` also where the answer's words contradict the score.
     pub band: Band,
     /// Family of technique, `none` unless the band is at least `signs`.
     pub family: Family,
@@ -96,13 +97,13 @@ pub struct Span {
 /// One mask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MaskReport {
-    /// COCO run lengths.
+    /// COCO run lengths, of the whole photo's size.
     pub rle: Rle,
-    /// Bounding box.
+    /// Bounding box of the mask; all 0 for an empty mask.
     pub bbox: BBox,
     /// The model's own estimate of the mask's IoU with the truth, 0..1.
     pub quality: f32,
-    /// The concept that the mask overlaps most, if it overlaps one.
+    /// Id of the concept leaf that holds most of the mask, if that is at least a third of it.
     pub concept: Option<String>,
 }
 

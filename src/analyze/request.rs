@@ -15,16 +15,16 @@ pub struct Request {
     /// Index of a face; all faces when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub face: Option<usize>,
-    /// A concept's id or name.
+    /// A concept's id, English or Chinese name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// A box in pixels of the upright photo.
     #[serde(default, rename = "box", skip_serializing_if = "Option::is_none")]
     pub bbox: Option<BBox>,
-    /// A drawn mask of the upright photo.
+    /// A drawn mask, of the upright photo's size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<Rle>,
-    /// Own wording; the task's own question when absent.
+    /// Own wording, at most 64 tokens; the task's own question when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
 }

@@ -27,9 +27,9 @@ pub struct Fifa {
 /// The speaking half.
 #[derive(Module, Debug)]
 pub struct Language {
-    /// Encoder map → visual tokens.
+    /// Encoder map → visual tokens `[b, visual_tokens, lm_dim]`.
     pub projector: Projector,
-    /// SmolLM2.
+    /// The language model with its adapters and added tokens.
     pub lm: Lm,
     /// Task states → tokens.
     pub states: StateTokens,
@@ -75,7 +75,7 @@ impl Language {
     /// - `top`: concepts whose states are shown, strongest first.
     ///
     /// # Errors
-    /// [`Error::Model`] when the prompt asks for a region token and the readout has none.
+    /// [`Error::Model`] when the prompt's placeholders do not fit, or it asks for a region token and the readout has none.
     pub fn splice(&self, prompt: &Prompt, map: Tensor<4>, readout: &Readout, top: &[usize]) -> Result<Tensor<3>> {
         let visual = self.projector.forward(map);
         let states = self.states.forward(readout, top);

@@ -1,8 +1,9 @@
 //! The region encoder: any box or drawn mask becomes one token.
 //!
-//! Features are pooled under the region from two levels of the encoder (mask pooling, as in Osprey, arXiv 2312.10032) and
-//! joined with the region's place and size; the token then passes through the multi-task decoder, where it can look at
-//! the rest of the face. A box is just a full mask, so boxes and drawings share one path.
+//! Features are pooled under the region (mask pooling, as in Osprey, arXiv 2312.10032) from two levels, the encoder's map at
+//! stride 16 and the residual features at stride 4, and joined with the region's place and size; the token then passes
+//! through the multi-task decoder, where it can look at the rest of the face. A box is just a full mask, so boxes and
+//! drawings share one path.
 
 use crate::config::ModelConfig;
 use crate::error::Result;
@@ -43,9 +44,7 @@ impl RegionEncoder {
     /// # Returns
     /// `[b, 1, dec_dim]`
     pub fn forward(&self, map: Tensor<4>, fine: Tensor<4>, mask: Tensor<4>, fine_mask: Tensor<4>, place: Tensor<2>) -> Tensor<3> {
-        let sum = self.map.forward(pool(map, mask))
-            + self.early.forward(pool(fine, fine_mask))
-            + self.place.forward(place);
+        let sum = self.map.forward(pool(map, mask)) + self.early.forward(pool(fine, fine_mask)) + self.place.forward(place);
         self.out.forward(relu(sum)).unsqueeze_dim(1)
     }
 }

@@ -1,9 +1,11 @@
 //! Task states as tokens for the language model, and `[SEG]` states as prompts for the masks.
 //!
-//! Forward: the decoder's detection, classification, concept and region states become tokens beside the visual ones (the
-//! paper's T_in points there). Each is a *soft word*: the mean embedding of the words that the state stands for
-//! ("left eyebrow", "face swap"), weighted by the state's probability, plus a learned projection of the state itself. A language
-//! model understands such a token before any training, so little training data goes a long way.
+//! Forward: the decoder's detection, classification, concept and region states become tokens beside the visual ones. The
+//! paper has the task tokens in its decoder; handing their states to the language model is ours. Each is a *soft word*: an
+//! embedding for each thing that the state may mean ("left eyebrow", "face swap"), weighted by the state's probability, plus
+//! a learned projection of the state. The embeddings start as the mean of those words' own (the language stage of training
+//! sets them) and are trained from there; the projection starts at zero. So training starts from tokens that lie among words
+//! which the language model knows.
 //!
 //! Back: the hidden state at the position that predicts `[SEG]` chooses among the decoder's concept prompts, plus a
 //! learned residual for what is no concept.
@@ -17,7 +19,7 @@ use burn::nn::Linear;
 use burn::tensor::activation::{relu, sigmoid, softmax};
 use burn::tensor::{Int, Tensor, TensorData};
 
-/// What is "read off" the task decoder, as probabilities and states, for one batch.
+/// What the task decoder says, as probabilities and states, for one batch.
 #[derive(Debug, Clone)]
 pub struct Readout {
     /// Forged, 0..1, `[b, 1]`.
@@ -48,11 +50,11 @@ impl Readout {
 /// Soft words, see the module's text.
 #[derive(Module, Debug)]
 pub struct StateTokens {
-    /// "none", "forged", `[2, lm_dim]`.
+    /// "no sign", "forged", `[2, lm_dim]`; used for detection and for an asked region.
     pub det_words: Param<Tensor<2>>,
     /// One row a family, `[classes, lm_dim]`.
     pub cls_words: Param<Tensor<2>>,
-    /// One row a concept, then "nothing", `[K + 1, lm_dim]`.
+    /// One row a concept leaf, then "nothing", `[K + 1, lm_dim]`.
     pub concept_words: Param<Tensor<2>>,
     project: Linear,
 }

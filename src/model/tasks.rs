@@ -1,9 +1,10 @@
 //! The multi-task decoder: one set of task tokens T_in, one two-way transformer, a head per task.
 //!
-//! The paper's idea: detection, classification, concept regions, artifact masks and `[SEG]` states are all tokens
-//! that ask the same image features (arXiv 2510.20531; the token decoder of Faceptor is its nearest ancestor). The
-//! transformer, upscaler and prompt encoder are those of Segment Anything as distilled in MobileSAM, so training starts from
-//! a decoder that can already cut out things.
+//! The paper's idea, as far as its reviews tell it: whatever is asked is a set of tokens T_in that look at the same image
+//! features (arXiv 2510.20531; the token decoder of Faceptor is the nearest ancestor known). Which tokens there are is ours:
+//! detection, classification, the whole artifact, one query a concept, an asked region; `[SEG]` states run in a set of their
+//! own. The transformer, upscaler and prompt encoder are those of Segment Anything as distilled in MobileSAM, so training
+//! starts from a decoder that can already cut out things. The residual branch's own evidence is added to every answer.
 
 use crate::config::ModelConfig;
 use crate::error::Result;
@@ -24,7 +25,8 @@ const HEAD_TOKENS: usize = 3;
 /// Multi-task decoder, see the module's text.
 #[derive(Module, Debug)]
 pub struct TaskDecoder {
-    /// Points, boxes and positions.
+    /// Positions and the "no mask" embedding. Points and boxes as mask prompts are there and checked against the reference;
+    /// no task uses them yet (an asked box is a region token).
     pub prompt: PromptEncoder,
     /// Two-way transformer, upscaler, and the promptable masks of Segment Anything.
     pub mask: MaskDecoder,
@@ -119,7 +121,7 @@ pub struct TaskOutput {
 pub struct SegOutput {
     /// Logits, `[b, n, 4g, 4g]`.
     pub masks: Tensor<4>,
-    /// Expected IoU with the truth, 0..1 after a sigmoid, logits here, `[b, n]`.
+    /// Expected IoU with the truth, as logits (a sigmoid makes them 0..1), `[b, n]`.
     pub quality: Tensor<2>,
 }
 
@@ -196,7 +198,10 @@ impl TaskDecoder {
     pub fn segment(&self, evidence: &Evidence, seg: Tensor<3>) -> SegOutput {
         let [b, n, _] = seg.dims();
         let (states, features) = self.look(evidence, seg);
-        SegOutput { quality: self.quality.forward(states.clone()).reshape([b, n]), masks: self.seg_hyper.masks(states, features) + evidence.artifact.clone() }
+        SegOutput {
+            quality: self.quality.forward(states.clone()).reshape([b, n]),
+            masks: self.seg_hyper.masks(states, features) + evidence.artifact.clone(),
+        }
     }
 
     /// Tokens look at the image, the image at the tokens; then the image is upscaled to stride 4.

@@ -37,19 +37,19 @@ pub struct AnalyzeArgs {
     /// age: explanation with masks; loc: masks; toe: text; det: forged or not; cls: by what technique.
     #[arg(long, default_value = "age", value_parser = ["age", "loc", "toe", "det", "cls"])]
     pub task: String,
-    /// Ask about a part of the face by name, for example "left eyebrow".
+    /// Ask about a part of the face by name, for example "left eyebrow" (the subject's left).
     #[arg(long, group = "where")]
     pub region: Option<String>,
     /// Ask about a box in pixels of the upright photo: x,y,w,h.
     #[arg(long = "box", group = "where", value_parser = parse_box)]
     pub bbox: Option<BBox>,
-    /// Ask about a drawn region: a PNG of the photo's size, white where the region is.
+    /// Ask about a drawn region: a picture of the upright photo's size, white where the region is.
     #[arg(long, group = "where")]
     pub mask: Option<PathBuf>,
     /// Own wording of the question.
     #[arg(long)]
     pub question: Option<String>,
-    /// auto: the GPU if one works, else the CPU.
+    /// auto: a discrete GPU if one works, else the CPU.
     #[arg(long, default_value = "auto", value_parser = ["auto", "cpu", "gpu"])]
     pub device: String,
     /// Folder of weights.
@@ -89,7 +89,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Documented exit codes, by stage.
+/// Documented exit codes, by stage: 2 request, 3 image, 4 weights, 1 anything else (files, device, model, text).
 pub fn exit_code(e: &Error) -> u8 {
     match e {
         Error::Request(_) => 2,

@@ -1,8 +1,10 @@
 //! `facext eval`: figures on forgeries of persons that training never saw, with the weights as they ship.
 //!
-//! Every sample goes through the model as a photo's crop does: task tokens for the score, generation for the answer,
-//! `[SEG]` states for the masks. Mask figures are the field's (`metrics`): greedy mIoU, where unmatched masks cost nothing, and
-//! symmetric mIoU, where they do. They are means over forged images; masks on untouched images are counted apart.
+//! Every sample is an annotated crop and goes through the model as a photo's crop does: task tokens for the score,
+//! generation for the answer, `[SEG]` states for the masks. The face finder takes no part: crops come from the pack's meshes.
+//! Only whole-face questions are asked: localisation of every image, grounded explanation of every n-th. Mask figures are
+//! the field's (`metrics`): greedy mIoU, where unmatched masks cost nothing, and symmetric mIoU, where they do. They are means
+//! over forged images; masks on untouched images are counted apart.
 
 use crate::analyze::report::Band;
 use crate::analyze::request::{Request, Silent};
@@ -41,7 +43,7 @@ pub struct Args {
     /// Seed of the forgeries.
     #[arg(long, default_value_t = 20_261)]
     pub seed: u64,
-    /// Forgeries from crude (0) to this subtle (1).
+    /// Difficulties are drawn from 0 (crude) to this (1 = subtle).
     #[arg(long, default_value_t = 0.5)]
     pub difficulty: f32,
     /// train, val or test persons.
@@ -56,7 +58,7 @@ pub struct Args {
     /// Scores only: no language model.
     #[arg(long)]
     pub scores_only: bool,
-    /// Print JSON.
+    /// Print JSON on one line (otherwise indented).
     #[arg(long)]
     pub json: bool,
 }
@@ -77,11 +79,11 @@ struct Outcome {
 struct Answered {
     task: Task,
     parses: bool,
-    /// Masks said and true.
+    /// Number of masks said, and of true ones.
     counts: (usize, usize),
     miou: f32,
     miou_sym: f32,
-    /// The answer's words and the score's band agree about signs.
+    /// The answer's words claim signs of forgery.
     claims: bool,
 }
 

@@ -1,7 +1,8 @@
 //! `facext convert`: upstream packages, and what training made of them, → a folder of weights.
 //!
-//! Tensors are laid out in groups, so that what training does not touch (`lm`, `trunk`, `face`) stays byte-identical in its
-//! shards, and only the small `trained` group changes from run to run.
+//! Tensors are laid out in groups that never share a shard, so that what training does not touch (`lm`, `trunk`, `face`)
+//! stays byte-identical, and only the small `trained` group changes from run to run. Tensors that neither upstream nor
+//! training gives are drawn from the seed.
 
 pub mod facemesh;
 pub mod gguf;
@@ -49,7 +50,7 @@ pub struct Args {
     /// Folder of a training run whose trained tensors are put in.
     #[arg(long)]
     pub trained: Option<PathBuf>,
-    /// Calibration file of `facext train calibrate`.
+    /// Calibration file of `facext train calibrate`; without it the bands are uncalibrated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
     /// Seed of tensors that no file gives.
@@ -223,7 +224,10 @@ fn add_tiny_lm(cfg: &ModelConfig, all: &mut TensorMap, seed: u64) -> Result<()> 
 fn write(out: &Path, cfg: &ModelConfig, calibration: Calibration, all: &TensorMap, tokenizer: &[u8]) -> Result<()> {
     let group = |name: &str| {
         let of = |t: bool, n: &'static str| t.then_some(n);
-        of(!is_frozen(name), "trained").or(of(name.starts_with("face."), "face")).or(of(name.starts_with("vision."), "trunk")).unwrap_or("lm")
+        of(!is_frozen(name), "trained")
+            .or(of(name.starts_with("face."), "face"))
+            .or(of(name.starts_with("vision."), "trunk"))
+            .unwrap_or("lm")
     };
     let mut groups: BTreeMap<&str, TensorMap> = BTreeMap::new();
     for (name, t) in &all.0 {
