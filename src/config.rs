@@ -56,6 +56,8 @@ pub struct ModelConfig {
     pub lm_norm_eps: f64,
     /// Positions of the preallocated KV cache.
     pub lm_context: usize,
+    /// Longest answer, tokens; the task may set a shorter one.
+    pub lm_answer: usize,
     /// Rank of the low-rank adapters on the query and value projections; 0 = none.
     pub lm_lora_rank: usize,
     /// Scale numerator of the adapters: they are scaled by `lm_lora_alpha / lm_lora_rank`.
@@ -101,6 +103,7 @@ impl ModelConfig {
             lm_rope_theta: 100_000.0,
             lm_norm_eps: 1e-5,
             lm_context: 320,
+            lm_answer: 96,
             lm_lora_rank: 8,
             lm_lora_alpha: 16.0,
             dec_dim: 256,
@@ -136,6 +139,7 @@ impl ModelConfig {
             lm_rope_theta: 10_000.0,
             lm_norm_eps: 1e-5,
             lm_context: 192,
+            lm_answer: 16,
             lm_lora_rank: 4,
             lm_lora_alpha: 8.0,
             dec_dim: 32,

@@ -185,8 +185,18 @@ fn one_pixel_is_a_picture_and_bombs_are_not() {
 }
 
 const TRUNCATED: [&str; 12] = [
-    "rgb.png", "animated.png", "rgb16.png", "sequential.jpg", "subsampled.jpg", "progressive.jpg", "restart.jpg", "cmyk.jpg",
-    "lossy.webp", "lossless.webp", "alpha.webp", "animated.webp",
+    "rgb.png",
+    "animated.png",
+    "rgb16.png",
+    "sequential.jpg",
+    "subsampled.jpg",
+    "progressive.jpg",
+    "restart.jpg",
+    "cmyk.jpg",
+    "lossy.webp",
+    "lossless.webp",
+    "alpha.webp",
+    "animated.webp",
 ];
 
 #[test]
@@ -252,7 +262,9 @@ fn mutants_never_panic() {
     };
     let rounds = std::env::var("FACEXT_MUTANTS").ok().and_then(|n| n.parse().ok()).unwrap_or(250);
     let (mut ok, mut failed) = (0, 0);
-    for name in TRUNCATED.iter().chain(&["facts.jpg", "rgb_ids.jpg", "palette_trns.png", "gray_alpha.png", "alpha_lossless.webp", "orient6.webp"]) {
+    for name in
+        TRUNCATED.iter().chain(&["facts.jpg", "rgb_ids.jpg", "palette_trns.png", "gray_alpha.png", "alpha_lossless.webp", "orient6.webp"])
+    {
         let original = fixture(name);
         for _ in 0..rounds {
             let mut bytes = original.clone();

@@ -13,7 +13,8 @@ const DOORS: [&str; 2] = ["native", "web"];
 /// Most lines of a file.
 const CAP: usize = 600;
 /// What does not exist in a browser's worker (`std::time::Instant` compiles there and panics).
-const SYSTEM: [&[&str]; 5] = [&["std", "fs"], &["std", "thread"], &["std", "time", "Instant"], &["std", "time", "SystemTime"], &["std", "process"]];
+const SYSTEM: [&[&str]; 5] =
+    [&["std", "fs"], &["std", "thread"], &["std", "time", "Instant"], &["std", "time", "SystemTime"], &["std", "process"]];
 
 /// A file of `src/`, its path split: `["face", "finder"]`; `mod.rs` stands for its folder.
 fn module_of(path: &str) -> Vec<String> {
@@ -29,7 +30,9 @@ fn bare(source: &str) -> String {
     let c: Vec<char> = source.chars().collect();
     let mut out = String::with_capacity(source.len());
     let mut i = 0;
-    let blank = |out: &mut String, from: usize, to: usize| c[from..to.min(c.len())].iter().for_each(|ch| out.push(if *ch == '\n' { '\n' } else { ' ' }));
+    let blank = |out: &mut String, from: usize, to: usize| {
+        c[from..to.min(c.len())].iter().for_each(|ch| out.push(if *ch == '\n' { '\n' } else { ' ' }))
+    };
     while i < c.len() {
         let rest = |n: usize| c.get(i + n).copied().unwrap_or('\0');
         let end = if rest(0) == '/' && rest(1) == '/' {
@@ -50,7 +53,9 @@ fn bare(source: &str) -> String {
                 i + 1 // a raw identifier
             } else {
                 let open = i + 2 + hashes;
-                (open..c.len()).find(|j| c[*j] == '"' && (1..=hashes).all(|h| c.get(j + h) == Some(&'#'))).map_or(c.len(), |j| j + 1 + hashes)
+                (open..c.len())
+                    .find(|j| c[*j] == '"' && (1..=hashes).all(|h| c.get(j + h) == Some(&'#')))
+                    .map_or(c.len(), |j| j + 1 + hashes)
             }
         } else if rest(0) == '"' {
             let mut j = i + 1;
@@ -139,7 +144,8 @@ fn paths(source: &str) -> Vec<(usize, Vec<String>)> {
         if c[i] == '\n' {
             line += 1;
         }
-        let starts = (c[i].is_alphabetic() || c[i] == '_') && !(i > 0 && (c[i - 1].is_alphanumeric() || matches!(c[i - 1], '_' | ':' | '\'')));
+        let starts =
+            (c[i].is_alphabetic() || c[i] == '_') && !(i > 0 && (c[i - 1].is_alphanumeric() || matches!(c[i - 1], '_' | ':' | '\'')));
         if !starts {
             i += 1;
             continue;

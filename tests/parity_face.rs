@@ -128,8 +128,7 @@ const NETWORK: f32 = 1e-3;
 #[test]
 fn networks_agree_with_tflite() {
     let Some(v) = vars() else { return };
-    let theirs: std::collections::BTreeMap<String, Outputs> =
-        serde_json::from_str(include_str!("fixtures/face/networks.json")).unwrap();
+    let theirs: std::collections::BTreeMap<String, Outputs> = serde_json::from_str(include_str!("fixtures/face/networks.json")).unwrap();
     let mut inputs = vec![("wave", wave(128), wave(256))];
     if let Some(p) = photo("astronaut") {
         inputs.push(("astronaut", picked(&p, [2, 2], (4, 1), 128), picked(&p, [162, 61], (1, 2), 256)));
@@ -200,10 +199,7 @@ fn three_faces_are_found_left_to_right() {
     let alone = found(&FaceFinder::build(&v).unwrap(), &p);
     for (face, (width, x, y)) in faces.iter().zip(places) {
         let k = width as f32 / p.width as f32;
-        let there = [
-            x as f32 + k * (alone[0].bbox.x + alone[0].bbox.w / 2.0),
-            y as f32 + k * (alone[0].bbox.y + alone[0].bbox.h / 2.0),
-        ];
+        let there = [x as f32 + k * (alone[0].bbox.x + alone[0].bbox.w / 2.0), y as f32 + k * (alone[0].bbox.y + alone[0].bbox.h / 2.0)];
         let here = [face.bbox.x + face.bbox.w / 2.0, face.bbox.y + face.bbox.h / 2.0];
         let off = (there[0] - here[0]).hypot(there[1] - here[1]) / face.bbox.w;
         assert!(off < 0.05, "{off}: {here:?} {there:?}");

@@ -47,7 +47,8 @@ impl Analyzer {
         let readout = Readout::of(&out);
         let cls = read_back(readout.cls.clone()).await?;
         let presence = read_back(readout.presence.clone()).await?;
-        let logit = logit.first().copied().filter(|v| v.is_finite()).ok_or_else(|| Error::Model("the detection score is not a number".into()))?;
+        let logit =
+            logit.first().copied().filter(|v| v.is_finite()).ok_or_else(|| Error::Model("the detection score is not a number".into()))?;
         let best = (1..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(1);
         let mut ranked: Vec<usize> = (0..presence.len()).collect();
         ranked.sort_by(|a, b| presence[*b].total_cmp(&presence[*a]));
@@ -91,7 +92,8 @@ impl Analyzer {
         let masks = self.masks(photo, (face, crop), evidence, &generated, listener).await?;
         *timings.entry(Stage::Masks.name().into()).or_default() += ms(clock);
 
-        let spans: Vec<Span> = parse(&self.tokenizer, &generated.ids)?.into_iter().map(|Piece { text, mask }| Span { text, mask }).collect();
+        let spans: Vec<Span> =
+            parse(&self.tokenizer, &generated.ids)?.into_iter().map(|Piece { text, mask }| Span { text, mask }).collect();
         let answer: String = spans.iter().map(|s| s.text.as_str()).collect();
         // Words must not claim what the calibrated score does not carry, nor the reverse. Where they disagree the words and
         // the score stay as they are, the band becomes `inconclusive`, and a warning says why. Own questions and regions are
@@ -132,7 +134,11 @@ impl Analyzer {
         let top: Vec<usize> = verdict.ranked.iter().copied().take(cfg.dec_states).collect();
         let clock = Instant::now();
         let spliced = self.fifa.language.splice(&prompt, evidence.map.clone(), readout, &top)?;
-        let limits = Limits { phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 }, tokens: request.task.max_tokens(), ..Limits::default() };
+        let limits = Limits {
+            phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 },
+            tokens: request.task.max_tokens().min(cfg.lm_answer),
+            ..Limits::default()
+        };
         let mut timed = Timed { inner: listener, started: clock, first: None };
         let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, (limits, face), &mut timed).await?;
         let prefill = timed.first.unwrap_or_else(|| ms(clock));

@@ -49,7 +49,8 @@ impl Settings {
     /// # Errors
     /// `weights.format`, `weights.version`, [`Error::Model`].
     pub fn parse(json: &[u8]) -> Result<Self> {
-        let settings: Self = serde_json::from_slice(json).map_err(|e| Error::weights(WeightsFault::Format, format!("{CONFIG_FILE}: {e}")))?;
+        let settings: Self =
+            serde_json::from_slice(json).map_err(|e| Error::weights(WeightsFault::Format, format!("{CONFIG_FILE}: {e}")))?;
         if settings.weights_version != WEIGHTS_VERSION {
             let detail = format!("weights of layout {}, this program reads {WEIGHTS_VERSION}", settings.weights_version);
             return Err(Error::weights(WeightsFault::Version, detail));
@@ -126,7 +127,14 @@ impl Analyzer {
     ///
     /// # Errors
     /// `weights.*`, [`Error::Model`] for sizes that do not fit, [`Error::Text`].
-    pub fn load(settings: Settings, tensors: TensorMap, tokenizer: &[u8], weights_sha256: String, device: &Device, device_name: &str) -> Result<Self> {
+    pub fn load(
+        settings: Settings,
+        tensors: TensorMap,
+        tokenizer: &[u8],
+        weights_sha256: String,
+        device: &Device,
+        device_name: &str,
+    ) -> Result<Self> {
         let tensors = Arc::new(tensors);
         let fifa = Fifa::build(&settings.model, &Vars::stored(tensors.clone(), device))?;
         let finder = FaceFinder::build(&Vars::stored(tensors, &Device::flex()).pp("face"))?;
@@ -184,7 +192,9 @@ impl Analyzer {
                 Place::Elsewhere => continue,
             };
             let evidence = self.evidence(photo, face, &crop, &mut timings, listener).await?;
-            faces.push(self.answer(photo, (face, &crop), &evidence, (request, asked.as_ref()), (&mut timings, &mut warnings), listener).await?);
+            faces.push(
+                self.answer(photo, (face, &crop), &evidence, (request, asked.as_ref()), (&mut timings, &mut warnings), listener).await?,
+            );
         }
         if count > 0 && faces.is_empty() {
             return Err(Error::Request("the region does not touch a face".into()));

@@ -58,7 +58,11 @@ pub fn place(photo: &Photo, face: usize, crop: &Crop, request: &Request) -> Resu
             return Err(Error::Request("the mask has another size than the photo".into()));
         }
         let inside = |x: f32, y: f32| {
-            x >= 0.0 && y >= 0.0 && (x as usize) < drawn.width && (y as usize) < drawn.height && drawn.data[y as usize * drawn.width + x as usize] != 0
+            x >= 0.0
+                && y >= 0.0
+                && (x as usize) < drawn.width
+                && (y as usize) < drawn.height
+                && drawn.data[y as usize * drawn.width + x as usize] != 0
         };
         (THIS_REGION.into(), draw(crop, inside))
     } else {

@@ -1,7 +1,7 @@
 //! The report: what `facext analyze --json` prints, what the page saves. Its fields are a contract.
 
-use crate::text::Family;
 use crate::image::{BBox, Rle};
+use crate::text::Family;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

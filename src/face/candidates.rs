@@ -95,8 +95,7 @@ fn merged(mut found: Vec<Detection>) -> Vec<Detection> {
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept = Vec::new();
     while let Some(best) = found.first().cloned() {
-        let (same, rest): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|d| overlap(&d.corners, &best.corners).0 > SAME_FACE);
+        let (same, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|d| overlap(&d.corners, &best.corners).0 > SAME_FACE);
         // A box of no area overlaps nothing, not even itself: drop it, or this would never end.
         if same.is_empty() {
             found = rest.into_iter().skip(1).collect();

@@ -115,13 +115,8 @@ mod tests {
     fn crop() -> (Rgb8, Crop) {
         let data = (0..100 * 80).flat_map(|i| [(i % 100) as u8, (i / 100) as u8, 200]).collect();
         let photo = Rgb8 { width: 100, height: 80, data };
-        let face = Face {
-            bbox: BBox { x: 10.0, y: 20.0, w: 30.0, h: 40.0 },
-            mesh: Vec::new(),
-            score: 1.0,
-            sharpness: 1.0,
-            warnings: Vec::new(),
-        };
+        let face =
+            Face { bbox: BBox { x: 10.0, y: 20.0, w: 30.0, h: 40.0 }, mesh: Vec::new(), score: 1.0, sharpness: 1.0, warnings: Vec::new() };
         let crop = Crop::around(&face, &photo, 32);
         (photo, crop)
     }

@@ -115,10 +115,7 @@ impl Detector {
         let flat = |t: Tensor<4>, width: usize| t.permute([0, 2, 3, 1]).reshape([batch as i32, -1, width as i32]);
         let scores = [flat(self.score_8.forward(middle.clone()), 1), flat(self.score_16.forward(x.clone()), 1)];
         let values = [flat(self.box_8.forward(middle), VALUES), flat(self.box_16.forward(x), VALUES)];
-        RawDetections {
-            scores: Tensor::cat(scores.to_vec(), 1).reshape([batch, CANDIDATES]),
-            values: Tensor::cat(values.to_vec(), 1),
-        }
+        RawDetections { scores: Tensor::cat(scores.to_vec(), 1).reshape([batch, CANDIDATES]), values: Tensor::cat(values.to_vec(), 1) }
     }
 }
 

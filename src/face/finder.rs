@@ -168,10 +168,7 @@ impl FaceFinder {
     async fn confirm(&self, photo: &Mips<'_>, seen: Vec<Detection>, mut known: Vec<Meshed>) -> Result<Vec<Meshed>> {
         let corners = |m: &Meshed| geometry::corners(&geometry::bbox(&m.mesh));
         let boxes: Vec<[f32; 4]> = known.iter().map(corners).collect();
-        let fresh = distinct(
-            boxes.iter().map(|b| (*b, None)).chain(seen.into_iter().map(|d| (d.corners, Some(d)))).collect(),
-            |i| i.0,
-        );
+        let fresh = distinct(boxes.iter().map(|b| (*b, None)).chain(seen.into_iter().map(|d| (d.corners, Some(d)))).collect(), |i| i.0);
         let fresh: Vec<Detection> = fresh.into_iter().filter_map(|(_, d)| d).collect();
         let squares: Vec<Roi> = fresh.iter().map(Detection::roi).collect();
         let mut looks = self.meshes(photo, &squares).await?;
@@ -295,8 +292,7 @@ mod tests {
 
     #[test]
     fn usable_faces_come_left_to_right() {
-        let Faces::Found(faces) =
-            Limits::default().judge(vec![face(300.0, 100.0, 1.0), face(-5.0, 90.0, 1.0), face(90.0, 10.0, 1.0)])
+        let Faces::Found(faces) = Limits::default().judge(vec![face(300.0, 100.0, 1.0), face(-5.0, 90.0, 1.0), face(90.0, 10.0, 1.0)])
         else {
             panic!("two faces are usable");
         };

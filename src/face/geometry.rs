@@ -97,9 +97,7 @@ pub fn implausible(mesh: &[[f32; 3]], seen: &Detection) -> Option<&'static str> 
     if shift > 0.4 * long {
         return Some("the mesh and the detection lie apart");
     }
-    let (Some(re), Some(le), Some(lip), Some(chin)) =
-        (mesh.get(RIGHT_IRIS), mesh.get(LEFT_IRIS), mesh.get(LIP), mesh.get(CHIN))
-    else {
+    let (Some(re), Some(le), Some(lip), Some(chin)) = (mesh.get(RIGHT_IRIS), mesh.get(LEFT_IRIS), mesh.get(LIP), mesh.get(CHIN)) else {
         return Some("points are missing");
     };
     for (iris, seen) in [(re, seen.points[0]), (le, seen.points[1])] {
@@ -144,8 +142,7 @@ mod tests {
             mesh[i] = put(x, y);
         }
         (mesh[RIGHT_EYE_OUTER], mesh[LEFT_EYE_OUTER]) = (put(-27.0, -10.0), put(27.0, -10.0));
-        let points =
-            [turn(-18.0, -10.0), turn(18.0, -10.0), turn(0.0, 5.0), turn(0.0, 22.0), turn(-38.0, 0.0), turn(38.0, 0.0)];
+        let points = [turn(-18.0, -10.0), turn(18.0, -10.0), turn(0.0, 5.0), turn(0.0, 22.0), turn(-38.0, 0.0), turn(38.0, 0.0)];
         (mesh, Detection { corners: [60.0, 60.0, 140.0, 140.0], points, score: 0.9 })
     }
 

@@ -122,9 +122,7 @@ fn outline(leaf: &Concept) -> (u8, Vec<u16>) {
     match leaf.recipe {
         Recipe::Outline { rank, points } => (rank, points.to_vec()),
         Recipe::MirrorOf(of) => match concept(of).map(|c| c.recipe) {
-            Some(Recipe::Outline { rank, points }) => {
-                (rank, points.iter().map(|&i| mesh::MIRROR[i as usize]).collect())
-            }
+            Some(Recipe::Outline { rank, points }) => (rank, points.iter().map(|&i| mesh::MIRROR[i as usize]).collect()),
             _ => (0, Vec::new()), // the table test forbids it
         },
         Recipe::Union => (0, Vec::new()),

@@ -38,24 +38,11 @@ const fn parent(id: &'static str, en: &'static str, zh: &'static str, parent: Op
     Concept { id, en, zh, parent, recipe: Recipe::Union }
 }
 
-const fn leaf(
-    id: &'static str,
-    en: &'static str,
-    zh: &'static str,
-    parent: &'static str,
-    rank: u8,
-    points: &'static [u16],
-) -> Concept {
+const fn leaf(id: &'static str, en: &'static str, zh: &'static str, parent: &'static str, rank: u8, points: &'static [u16]) -> Concept {
     Concept { id, en, zh, parent: Some(parent), recipe: Recipe::Outline { rank, points } }
 }
 
-const fn mirror(
-    id: &'static str,
-    en: &'static str,
-    zh: &'static str,
-    parent: &'static str,
-    of: &'static str,
-) -> Concept {
+const fn mirror(id: &'static str, en: &'static str, zh: &'static str, parent: &'static str, of: &'static str) -> Concept {
     Concept { id, en, zh, parent: Some(parent), recipe: Recipe::MirrorOf(of) }
 }
 

@@ -124,7 +124,10 @@ mod tests {
 
     #[test]
     fn reads_inline_and_far_values() {
-        let b = block(&[(0x0112, 3, 1, [0, 6, 0, 0]), (0x010f, 2, 4, *b"Oly\0"), (0x0110, 2, 9, [0, 0, 0, 62]), (0x8825, 4, 1, [0, 0, 0, 8])], b"Camera X\0");
+        let b = block(
+            &[(0x0112, 3, 1, [0, 6, 0, 0]), (0x010f, 2, 4, *b"Oly\0"), (0x0110, 2, 9, [0, 0, 0, 62]), (0x8825, 4, 1, [0, 0, 0, 8])],
+            b"Camera X\0",
+        );
         let e = read(&b);
         assert_eq!(e.orientation, Some(6));
         assert_eq!((e.make.as_deref(), e.model.as_deref(), e.gps), (Some("Oly"), Some("Camera X"), true));

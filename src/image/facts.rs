@@ -47,7 +47,9 @@ pub(crate) fn collect(kind: ImageKind, header: &Header, exif: &Exif, orientation
 
 /// A text from a file, fit to be shown; `None` where nothing is left of it.
 fn clean(text: &str) -> Option<String> {
-    let hidden = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}');
+    let hidden = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
+    };
     let kept: String = text.chars().filter(|&c| !hidden(c)).take(100).collect();
     Some(kept.trim().to_owned()).filter(|s| !s.is_empty())
 }
@@ -68,7 +70,14 @@ mod tests {
         let header = Header { width: 3, height: 2, form: "x".into(), icc: Some(String::new()), frames: 1, ..Header::default() };
         let exif = Exif { make: Some("M".into()), gps: true, ..Exif::default() };
         let keys: Vec<_> = collect(ImageKind::Jpeg, &header, &exif, 6).into_iter().map(|f| (f.key, f.value)).collect();
-        let want = [("format", "JPEG, x"), ("stored_size", "3×2"), ("orientation", "6"), ("camera.make", "M"), ("gps", "present"), ("icc", "present")];
+        let want = [
+            ("format", "JPEG, x"),
+            ("stored_size", "3×2"),
+            ("orientation", "6"),
+            ("camera.make", "M"),
+            ("gps", "present"),
+            ("icc", "present"),
+        ];
         assert_eq!(keys, want.map(|(k, v)| (k, v.to_owned())));
     }
 }

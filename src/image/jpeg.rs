@@ -99,7 +99,8 @@ impl<'a> Segments<'a> {
 
 /// Reads all markers and checks the limits as soon as the size is known.
 pub(crate) fn header(bytes: &[u8]) -> Result<Jpeg<'_>> {
-    let mut jpeg = Jpeg { header: Header { frames: 1, ..Header::default() }, progressive: false, components: Vec::new(), adobe: None, scans: 0 };
+    let mut jpeg =
+        Jpeg { header: Header { frames: 1, ..Header::default() }, progressive: false, components: Vec::new(), adobe: None, scans: 0 };
     let mut segments = Segments::new(bytes);
     while let Some(s) = segments.next()? {
         match s.code {

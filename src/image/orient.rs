@@ -55,10 +55,7 @@ mod tests {
 
     #[test]
     fn all_eight() {
-        let want = [
-            (3, "abcdef"), (3, "cbafed"), (3, "fedcba"), (3, "defabc"),
-            (2, "adbecf"), (2, "daebfc"), (2, "fcebda"), (2, "cfbead"),
-        ];
+        let want = [(3, "abcdef"), (3, "cbafed"), (3, "fedcba"), (3, "defabc"), (2, "adbecf"), (2, "daebfc"), (2, "fcebda"), (2, "cfbead")];
         for (n, (w, s)) in (1u8..).zip(want) {
             assert_eq!(turned(n), (w, s.to_owned()), "orientation {n}");
         }

@@ -54,9 +54,7 @@ fn taps(origin: f64, size: f64, n_out: usize, n_in: usize, clamp: bool) -> Vec<T
         }
         let (lo, hi) = (a.clamp(0.0, end), b.clamp(0.0, end));
         let (start, stop) = ((lo.floor() as usize).min(n_in), (hi.ceil() as usize).min(n_in));
-        let weights: Vec<f32> = (start..stop)
-            .map(|p| (((hi.min(p as f64 + 1.0) - lo.max(p as f64)).max(0.0)) / (b - a)) as f32)
-            .collect();
+        let weights: Vec<f32> = (start..stop).map(|p| (((hi.min(p as f64 + 1.0) - lo.max(p as f64)).max(0.0)) / (b - a)) as f32).collect();
         let outside = (1.0 - weights.iter().sum::<f32>()).max(0.0);
         Tap { start, weights, outside: if clamp { 0.0 } else { outside } }
     };

@@ -168,7 +168,9 @@ mod tests {
     fn rejects_what_is_malformed() {
         let good = Rle::encode(&Mask::from_data(5, 4, (0..20).map(|i| u8::from(i % 3 == 0)).collect()).unwrap());
         assert!(good.decode().is_ok());
-        for counts in ["", "0", "é", "\u{7f}", "d", "``````````````", "oooooooooooo", "4O", "~", " ", "41", "X", "1111111111111111111111111111"] {
+        for counts in
+            ["", "0", "é", "\u{7f}", "d", "``````````````", "oooooooooooo", "4O", "~", " ", "41", "X", "1111111111111111111111111111"]
+        {
             let rle = Rle { size: [4, 5], counts: counts.into() };
             assert!(rle.decode().is_err(), "{counts:?} passed");
         }

@@ -65,7 +65,9 @@ impl TinyVit {
             patch2: v.conv2d("patch2", [d[0] / 2, d[0]], half, true)?,
             mb: (0..cfg.enc_depths[0]).map(|i| MbConv::build(d[0], &v.pp("mb").pp(i))).collect::<Result<_>>()?,
             // The last merging has stride 1.
-            merge: (0..3).map(|i| Merge::build([d[i], d[i + 1]], if i == 2 { 1 } else { 2 }, &v.pp("merge").pp(i))).collect::<Result<_>>()?,
+            merge: (0..3)
+                .map(|i| Merge::build([d[i], d[i + 1]], if i == 2 { 1 } else { 2 }, &v.pp("merge").pp(i)))
+                .collect::<Result<_>>()?,
             stage1: stage(1)?,
             stage2: stage(2)?,
             stage3: stage(3)?,

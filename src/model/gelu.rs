@@ -67,11 +67,11 @@ impl GeluOps for Flex {
 #[cfg(feature = "native")]
 mod differentiable {
     use super::GeluOps;
+    use burn::backend::Backend;
     use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
     use burn::backend::autodiff::grads::Gradients;
     use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
     use burn::backend::autodiff::{Autodiff, NodeId};
-    use burn::backend::Backend;
     use burn::backend::tensor::FloatTensor;
 
     #[derive(Debug)]
@@ -187,7 +187,8 @@ mod tests {
     #[test]
     fn agrees_with_burn_on_views_and_in_place() {
         let x = Tensor::<3>::random([3, 5, 7], Distribution::Normal(0.0, 2.0), &Device::flex());
-        for view in [x.clone(), x.clone().swap_dims(0, 2).narrow(0, 1, 4).expand([4, 5, 3]), x.clone().permute([1, 2, 0]), x.clone() + 0.0] {
+        for view in [x.clone(), x.clone().swap_dims(0, 2).narrow(0, 1, 4).expand([4, 5, 3]), x.clone().permute([1, 2, 0]), x.clone() + 0.0]
+        {
             let want = activation::gelu(view.clone());
             let gap = (gelu(view) - want).abs().max().into_scalar::<f32>();
             assert!(gap < 1e-6, "{gap}");

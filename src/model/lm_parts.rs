@@ -128,7 +128,8 @@ impl Positions {
         let mut cos = Vec::with_capacity(t * head);
         let mut sin = Vec::with_capacity(t * head);
         for p in start..start + t {
-            let (s, c): (Vec<_>, Vec<_>) = (0..half).map(|i| (p as f64 * frequency(i)).sin_cos()).map(|(s, c)| (s as f32, c as f32)).unzip();
+            let (s, c): (Vec<_>, Vec<_>) =
+                (0..half).map(|i| (p as f64 * frequency(i)).sin_cos()).map(|(s, c)| (s as f32, c as f32)).unzip();
             cos.extend(c.iter().chain(&c));
             sin.extend(s.iter().map(|s| -s));
             sin.extend(&s);

@@ -44,9 +44,7 @@ impl RegionEncoder {
     /// # Returns
     /// `[b, 1, dec_dim]`
     pub fn forward(&self, map: Tensor<4>, fine: Tensor<4>, mask: Tensor<4>, fine_mask: Tensor<4>, place: Tensor<2>) -> Tensor<3> {
-        let sum = self.map.forward(pool(map, mask))
-            + self.early.forward(pool(fine, fine_mask))
-            + self.place.forward(place);
+        let sum = self.map.forward(pool(map, mask)) + self.early.forward(pool(fine, fine_mask)) + self.place.forward(place);
         self.out.forward(relu(sum)).unsqueeze_dim(1)
     }
 }

@@ -159,7 +159,8 @@ impl ResidualBranch {
         let mut y = self.laterals[0].forward(x.clone());
         let mut merged = Vec::with_capacity(self.merges.len());
         let known = [&trunk.map, &trunk.early[1], &trunk.early[0]];
-        let steps = self.merges.iter().zip(&self.laterals[1..]).zip(levels.iter().rev().skip(1)).zip(known.into_iter().zip(&self.trunk_norms));
+        let steps =
+            self.merges.iter().zip(&self.laterals[1..]).zip(levels.iter().rev().skip(1)).zip(known.into_iter().zip(&self.trunk_norms));
         for (((merge, lateral), level), (known, norm)) in steps {
             let seen = Tensor::cat(vec![level.clone(), norm.forward(known.clone())], 1);
             let sum = double(y, level) + lateral.forward(seen);
@@ -169,9 +170,27 @@ impl ResidualBranch {
         let artifact = self.evidence.forward(y.clone());
         let [middle, near] = [merged[0].clone(), merged[1].clone()];
         let seen = sigmoid(artifact.clone());
-        let pooled = Tensor::cat(vec![mean(x.clone()), max(x), mean(middle.clone()), max(middle.clone()), mean(near.clone()), max(near), mean(seen.clone()), max(seen)], 1);
+        let pooled = Tensor::cat(
+            vec![
+                mean(x.clone()),
+                max(x),
+                mean(middle.clone()),
+                max(middle.clone()),
+                mean(near.clone()),
+                max(near),
+                mean(seen.clone()),
+                max(seen),
+            ],
+            1,
+        );
         let pooled = relu(self.pooled.forward(pooled));
-        ResidualOutput { map: self.out.forward(middle), fine: y, artifact, det: self.det.forward(pooled.clone()), cls: self.cls.forward(pooled) }
+        ResidualOutput {
+            map: self.out.forward(middle),
+            fine: y,
+            artifact,
+            det: self.det.forward(pooled.clone()),
+            cls: self.cls.forward(pooled),
+        }
     }
 }
 

@@ -198,7 +198,10 @@ impl TaskDecoder {
     pub fn segment(&self, evidence: &Evidence, seg: Tensor<3>) -> SegOutput {
         let [b, n, _] = seg.dims();
         let (states, features) = self.look(evidence, seg);
-        SegOutput { quality: self.quality.forward(states.clone()).reshape([b, n]), masks: self.seg_hyper.masks(states, features) + evidence.artifact.clone() }
+        SegOutput {
+            quality: self.quality.forward(states.clone()).reshape([b, n]),
+            masks: self.seg_hyper.masks(states, features) + evidence.artifact.clone(),
+        }
     }
 
     /// Tokens look at the image, the image at the tokens; then the image is upscaled to stride 4.

@@ -1,7 +1,7 @@
 //! `facext analyze`: one photo, one report.
 
-use crate::analyze::request::{Event, Listener, Request, Stage};
 use crate::analyze::report::{Report, Status};
+use crate::analyze::request::{Event, Listener, Request, Stage};
 use crate::analyze::{Analyzer, Photo};
 use crate::error::{Error, Result};
 use crate::image::{self, Mask, Rle};
@@ -74,7 +74,14 @@ fn print(report: &Report) {
     }
     for (i, face) in report.faces.iter().enumerate() {
         let band = serde_json::to_value(face.band).ok().and_then(|v| v.as_str().map(|s| s.replace('_', " "))).unwrap_or_default();
-        println!("Face {} at {:.0},{:.0}: {band} (score {:.2}, {})", i + 1, face.bbox.x, face.bbox.y, face.score, face.family.words().unwrap_or("no family"));
+        println!(
+            "Face {} at {:.0},{:.0}: {band} (score {:.2}, {})",
+            i + 1,
+            face.bbox.x,
+            face.bbox.y,
+            face.score,
+            face.family.words().unwrap_or("no family")
+        );
         println!("  {}", face.answer.trim());
         for (n, m) in face.masks.iter().enumerate() {
             println!("  mask {}: {} (quality {:.2})", n + 1, m.concept.as_deref().unwrap_or("no named part"), m.quality);

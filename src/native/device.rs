@@ -10,7 +10,9 @@ use burn::tensor::{Device, DeviceKind, Tensor};
 pub fn choose(name: &str) -> Result<(Device, String)> {
     match name {
         "cpu" => Ok((Device::flex(), "cpu".into())),
-        "gpu" => gpu(DeviceKind::DefaultDevice).map(|d| (d, "gpu".into())).ok_or_else(|| Error::device(DeviceFault::Unavailable, "no adapter")),
+        "gpu" => {
+            gpu(DeviceKind::DefaultDevice).map(|d| (d, "gpu".into())).ok_or_else(|| Error::device(DeviceFault::Unavailable, "no adapter"))
+        }
         // A software adapter would be slower than the CPU path: only a discrete GPU is taken unasked.
         _ => Ok(gpu(DeviceKind::DiscreteGpu(0)).map_or_else(|| (Device::flex(), "cpu".into()), |d| (d, "gpu".into()))),
     }

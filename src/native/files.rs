@@ -2,9 +2,9 @@
 
 use crate::analyze::{CONFIG_FILE, Settings, TOKENIZER_FILE};
 use crate::error::{Error, Result, WeightsFault};
-use crate::weights::{Stored, TensorMap};
-use crate::weights::manifest::Manifest;
 use crate::weights::Loader;
+use crate::weights::manifest::Manifest;
+use crate::weights::{Stored, TensorMap};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::fs;
@@ -36,7 +36,8 @@ pub fn read(dir: &Path) -> Result<Weights> {
     let mut loader = Loader::new(&json)?;
     let (mut settings, mut tokenizer) = (None, None);
     for file in &manifest.files {
-        let bytes = fs::read(dir.join(&file.name)).map_err(|e| Error::weights(WeightsFault::MissingShard, format!("{}: {e}", file.name)))?;
+        let bytes =
+            fs::read(dir.join(&file.name)).map_err(|e| Error::weights(WeightsFault::MissingShard, format!("{}: {e}", file.name)))?;
         loader.add(&file.name, &bytes)?;
         if file.name == CONFIG_FILE {
             settings = Some(Settings::parse(&bytes)?);

@@ -78,11 +78,8 @@ pub fn mask_iou(a: &Mask, b: &Mask) -> f32 {
 
 /// IoUs of the greedy pairing: the largest entry first, its row and column struck, until nothing above 0 is left.
 pub fn greedy_pairs(predicted: &[Mask], truth: &[Mask]) -> Vec<f32> {
-    let mut table: Vec<(f32, usize, usize)> = predicted
-        .iter()
-        .enumerate()
-        .flat_map(|(i, p)| truth.iter().enumerate().map(move |(j, t)| (mask_iou(p, t), i, j)))
-        .collect();
+    let mut table: Vec<(f32, usize, usize)> =
+        predicted.iter().enumerate().flat_map(|(i, p)| truth.iter().enumerate().map(move |(j, t)| (mask_iou(p, t), i, j))).collect();
     table.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (mut used_p, mut used_t) = (vec![false; predicted.len()], vec![false; truth.len()]);
     let mut pairs = Vec::new();

@@ -245,7 +245,13 @@ fn strip<const B: usize, const M: usize, const N: usize>(x: &Inputs, b: &Block<'
 /// `M` rows × `N` registers of outputs from `col` on.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "register tiles are indexed alike on both axes")]
-fn tile<const B: usize, const M: usize, const N: usize>(xs: [&[f32; BLOCK]; M], sums: [f32; M], b: &Block<'_, B>, col: usize, out: &mut [f32]) {
+fn tile<const B: usize, const M: usize, const N: usize>(
+    xs: [&[f32; BLOCK]; M],
+    sums: [f32; M],
+    b: &Block<'_, B>,
+    col: usize,
+    out: &mut [f32],
+) {
     let len = b.scales.len();
     let mut acc = [[F::ZERO; N]; M];
     for r in 0..B {

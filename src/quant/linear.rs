@@ -57,7 +57,12 @@ impl BlockLinear {
             let t = Tensor::from_data(TensorData::new(v, [k / BLOCK, n]), device);
             Param::initialized(ParamId::new(), t.set_require_grad(false))
         };
-        Self::Packed(PackedWeight { words: Param::initialized(ParamId::new(), words), scales: constant(scales), mins: mins.map(constant), bits })
+        Self::Packed(PackedWeight {
+            words: Param::initialized(ParamId::new(), words),
+            scales: constant(scales),
+            mins: mins.map(constant),
+            bits,
+        })
     }
 
     /// Whether the weight is held in blocks.

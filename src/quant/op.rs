@@ -15,12 +15,19 @@ use burn_flex::FlexTensor;
 pub trait BlockOps: Backend {
     /// `x [m, k] · W [k, n] → [m, n]`, all f32. `words [k · bits / 32, n]` i32 bit patterns, `scales [k / 32, n]`,
     /// `mins [k / 32, n]` (not read for 8 bits; hand in the scales), `bits` 4 or 8.
-    fn block_mm(x: FloatTensor<Self>, words: IntTensor<Self>, scales: FloatTensor<Self>, mins: FloatTensor<Self>, bits: usize) -> FloatTensor<Self>;
+    fn block_mm(
+        x: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        mins: FloatTensor<Self>,
+        bits: usize,
+    ) -> FloatTensor<Self>;
 }
 
 /// [`BlockOps::block_mm`] on tensors of the high-level interface.
 pub(super) fn block_mm(x: Tensor<2>, words: Tensor<2, Int>, scales: Tensor<2>, mins: Tensor<2>, bits: usize) -> Tensor<2> {
-    let out = <Dispatch as BlockOps>::block_mm(x.into_dispatch(), words.into_dispatch(), scales.into_dispatch(), mins.into_dispatch(), bits);
+    let out =
+        <Dispatch as BlockOps>::block_mm(x.into_dispatch(), words.into_dispatch(), scales.into_dispatch(), mins.into_dispatch(), bits);
     Tensor::from_dispatch(out)
 }
 
@@ -45,7 +52,13 @@ impl BlockOps for Flex {
 }
 
 impl BlockOps for CubeBackend {
-    fn block_mm(x: FloatTensor<Self>, words: IntTensor<Self>, scales: FloatTensor<Self>, mins: FloatTensor<Self>, bits: usize) -> FloatTensor<Self> {
+    fn block_mm(
+        x: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        mins: FloatTensor<Self>,
+        bits: usize,
+    ) -> FloatTensor<Self> {
         let dims = shape_of(&x.shape(), &words.shape(), &scales.shape(), &mins.shape(), bits);
         assert_eq!(x.dtype, DType::F32, "the packed product is f32");
         gpu::launch(x, words, scales, mins, dims, bits)

@@ -322,7 +322,9 @@ mod tests {
     #[test]
     fn marked_text_is_put_in_form() {
         let want = vec![span("The", None), span(" left eye", Some(0)), span(" is blurred.", None)];
-        for text in ["The <p> left eye </p> [SEG] is blurred.", "The <p>left eye</p>[SEG] is blurred.", "The<p> left eye</p>[SEG] is blurred."] {
+        for text in
+            ["The <p> left eye </p> [SEG] is blurred.", "The <p>left eye</p>[SEG] is blurred.", "The<p> left eye</p>[SEG] is blurred."]
+        {
             assert_eq!(parse_marked(text).unwrap(), want, "{text}");
         }
         assert_eq!(parse_marked("<p> Nose </p> [SEG].").unwrap(), vec![span("Nose", Some(0)), span(".", None)]);
@@ -337,8 +339,14 @@ mod tests {
         let i = t.ids();
         let a = i.text + 97;
         let broken: [&[u32]; 8] = [
-            &[i.open], &[a, i.close], &[i.seg], &[i.open, i.close, i.seg], &[i.open, a, i.close], &[i.open, a, i.close, a],
-            &[a, i.turn_end, a], &[a, i.image],
+            &[i.open],
+            &[a, i.close],
+            &[i.seg],
+            &[i.open, i.close, i.seg],
+            &[i.open, a, i.close],
+            &[i.open, a, i.close, a],
+            &[a, i.turn_end, a],
+            &[a, i.image],
         ];
         for answer in broken {
             assert_eq!(parse(&t, answer).unwrap_err().code(), "text.failed", "{answer:?}");

@@ -213,7 +213,8 @@ pub(crate) mod tests {
     /// A tokenizer of single bytes with the special tokens: ids 0..3 control, 3..259 bytes, 259.. added.
     pub(crate) fn bytes_only() -> Tokenizer {
         let controls = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
-        let mut alphabet: Vec<(i16, char)> = byte_alphabet().into_iter().enumerate().filter(|(_, b)| *b >= 0).map(|(c, b)| (b, char::from_u32(c as u32).unwrap())).collect();
+        let mut alphabet: Vec<(i16, char)> =
+            byte_alphabet().into_iter().enumerate().filter(|(_, b)| *b >= 0).map(|(c, b)| (b, char::from_u32(c as u32).unwrap())).collect();
         alphabet.sort();
         let tokens: Vec<String> = controls.iter().map(|s| s.to_string()).chain(alphabet.iter().map(|(_, c)| c.to_string())).collect();
         let special = |id: usize, t: &str| json!({ "id": id, "content": t, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true });

@@ -83,7 +83,8 @@ pub async fn choose(wish: &str) -> Result<Chosen> {
 
 /// Asks the browser for an adapter. Through reflection, because the bindings of WebGPU are not stable.
 async fn probe() -> Option<Adapter> {
-    let get = |object: &JsValue, key: &str| Reflect::get(object, &JsValue::from_str(key)).ok().filter(|v| !v.is_undefined() && !v.is_null());
+    let get =
+        |object: &JsValue, key: &str| Reflect::get(object, &JsValue::from_str(key)).ok().filter(|v| !v.is_undefined() && !v.is_null());
     let gpu = get(&get(&js_sys::global(), "navigator")?, "gpu")?;
     let request: Function = get(&gpu, "requestAdapter")?.dyn_into().ok()?;
     let promise: Promise = request.call0(&gpu).ok()?.dyn_into().ok()?;

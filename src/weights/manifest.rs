@@ -150,7 +150,8 @@ impl Manifest {
         let mut names = BTreeSet::new();
         let mut shards = BTreeSet::new();
         for f in &self.files {
-            let plain = !f.name.is_empty() && !f.name.starts_with('.') && f.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+            let plain =
+                !f.name.is_empty() && !f.name.starts_with('.') && f.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
             if !plain {
                 return Err(format!("file name {:?}", f.name));
             }

@@ -68,7 +68,13 @@ pub fn write_shards(groups: &[(&str, &TensorMap)]) -> Result<Written> {
     Ok(out)
 }
 
-fn close(group: &str, number: &mut usize, entries: &mut Entries, held: &mut Vec<(String, Codec, Vec<usize>)>, out: &mut Written) -> Result<()> {
+fn close(
+    group: &str,
+    number: &mut usize,
+    entries: &mut Entries,
+    held: &mut Vec<(String, Codec, Vec<usize>)>,
+    out: &mut Written,
+) -> Result<()> {
     let format = |e: &dyn std::fmt::Display| Error::weights(WeightsFault::Format, format!("group {group}: {e}"));
     let mut names: Vec<&str> = entries.iter().map(|e| e.0.as_str()).collect();
     names.sort_unstable();
@@ -157,7 +163,9 @@ pub(super) fn join(name: &str, parts: Vec<Stored>) -> Result<Stored> {
     let mut blocks = Vec::new();
     for part in parts {
         match (&mut whole, part) {
-            (Stored::Float { shape, data, half }, Stored::Float { shape: s, data: d, half: h }) if *half == h && shape.get(1..) == s.get(1..) && !s.is_empty() => {
+            (Stored::Float { shape, data, half }, Stored::Float { shape: s, data: d, half: h })
+                if *half == h && shape.get(1..) == s.get(1..) && !s.is_empty() =>
+            {
                 shape[0] += s[0];
                 data.extend(d);
             }

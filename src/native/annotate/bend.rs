@@ -47,17 +47,8 @@ impl Push {
 }
 
 /// What is moved. Points are those of the subject's right; `both` adds the mirror images.
-const KINDS: [&str; 9] = [
-    "mouth_corners",
-    "mouth_corner",
-    "mouth_open",
-    "eye_size",
-    "eyes_size",
-    "brow_raise",
-    "brows_raise",
-    "face_outline",
-    "nose_width",
-];
+const KINDS: [&str; 9] =
+    ["mouth_corners", "mouth_corner", "mouth_open", "eye_size", "eyes_size", "brow_raise", "brows_raise", "face_outline", "nose_width"];
 
 /// Moves one to three features. `None` when the face is too small to bend.
 pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Forged> {

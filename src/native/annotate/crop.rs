@@ -64,10 +64,7 @@ impl Augment {
 pub fn cut(photo: &Photo, rgb: &Rgb8, side: usize, a: &Augment) -> Cropped {
     let b = photo.mesh_box();
     let size = FACTOR * (b[2] - b[0]).max(b[3] - b[1]).max(1.0) * a.scale;
-    let (x0, y0) = (
-        (b[0] + b[2]) / 2.0 - size / 2.0 + a.shift[0] * size,
-        (b[1] + b[3]) / 2.0 - size / 2.0 + a.shift[1] * size,
-    );
+    let (x0, y0) = ((b[0] + b[2]) / 2.0 - size / 2.0 + a.shift[0] * size, (b[1] + b[3]) / 2.0 - size / 2.0 + a.shift[1] * size);
     let step = size / side as f32;
     // Area-like when shrinking: a grid of sub-samples a pixel.
     let sub = (step.ceil() as usize).clamp(1, 4);
@@ -96,11 +93,7 @@ pub fn cut(photo: &Photo, rgb: &Rgb8, side: usize, a: &Augment) -> Cropped {
         [if a.flip { side as f32 - x } else { x }, (p[1] - y0) / step, p[2] / step]
     };
     let moved: Vec<[f32; 3]> = photo.mesh.iter().map(to_crop).collect();
-    let mesh = if a.flip && moved.len() == MIRROR.len() {
-        MIRROR.iter().map(|&i| moved[i as usize]).collect()
-    } else {
-        moved
-    };
+    let mesh = if a.flip && moved.len() == MIRROR.len() { MIRROR.iter().map(|&i| moved[i as usize]).collect() } else { moved };
     Cropped { image, mesh, texel: (1.0 / step).max(1.0) }
 }
 

@@ -87,8 +87,7 @@ pub fn part_inpaint(face: &Face, parts: &[&'static Part], difficulty: f32, rng: 
     };
     let mut over = face.image.clone();
     let grain = (face.texel.round() as usize).clamp(1, 3);
-    let field: Vec<f32> =
-        (0..(w / grain + 1) * (h / grain + 1)).map(|_| if noise > 0.0 { normal(rng) } else { 0.0 }).collect();
+    let field: Vec<f32> = (0..(w / grain + 1) * (h / grain + 1)).map(|_| if noise > 0.0 { normal(rng) } else { 0.0 }).collect();
     for (&i, f) in ids.iter().zip(&fill) {
         let (x, y) = (i % w, i / w);
         let n = noise * field[(y / grain) * (w / grain + 1) + x / grain];

@@ -54,14 +54,7 @@ pub struct Photo {
 impl Photo {
     /// A photo held in memory (for tests and generated material).
     pub fn in_memory(person: &str, split: Split, rgb: Rgb8, mesh: Vec<[f32; 3]>) -> Self {
-        Self {
-            file: format!("memory/{person}"),
-            person: person.into(),
-            source: "memory".into(),
-            split,
-            mesh,
-            pixels: Pixels::Memory(rgb),
-        }
+        Self { file: format!("memory/{person}"), person: person.into(), source: "memory".into(), split, mesh, pixels: Pixels::Memory(rgb) }
     }
 
     /// Decodes the photo.
@@ -84,9 +77,10 @@ impl Photo {
 
     /// Box of the mesh points, `[x0, y0, x1, y1]` in photo pixels.
     pub fn mesh_box(&self) -> [f32; 4] {
-        self.mesh.iter().take(468).fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |b, p| {
-            [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])]
-        })
+        self.mesh
+            .iter()
+            .take(468)
+            .fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |b, p| [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])])
     }
 }
 
@@ -116,8 +110,7 @@ impl Pack {
             let path = dir.join(name);
             std::fs::read(&path).map_err(|e| Error::Io(format!("{}: {e}", path.display())))
         };
-        let meta: Landmarks = serde_json::from_slice(&read("landmarks.json")?)
-            .map_err(|e| Error::Io(format!("landmarks.json: {e}")))?;
+        let meta: Landmarks = serde_json::from_slice(&read("landmarks.json")?).map_err(|e| Error::Io(format!("landmarks.json: {e}")))?;
         let raw = read(&meta.file)?;
         let [rows, points, dims] = meta.shape;
         if points != POINTS || dims != 3 || raw.len() != rows * points * dims * 2 {
@@ -126,18 +119,14 @@ impl Pack {
         let table = String::from_utf8(read("faces.csv")?).map_err(|e| Error::Io(format!("faces.csv: {e}")))?;
         let mut lines = table.lines();
         let header = csv_fields(lines.next().unwrap_or_default());
-        let column = |name: &str| {
-            header.iter().position(|h| h == name).ok_or_else(|| Error::Io(format!("faces.csv: no column {name}")))
-        };
+        let column = |name: &str| header.iter().position(|h| h == name).ok_or_else(|| Error::Io(format!("faces.csv: no column {name}")));
         let (file, person, source, split) = (column("file")?, column("person")?, column("source")?, column("split")?);
         let mut pack = Self::default();
         let mut n = 0;
         for (row, line) in lines.filter(|l| !l.is_empty()).enumerate() {
             n += 1;
             let fields = csv_fields(line);
-            let field = |i: usize| {
-                fields.get(i).cloned().ok_or_else(|| Error::Io(format!("faces.csv: row {} is short", row + 2)))
-            };
+            let field = |i: usize| fields.get(i).cloned().ok_or_else(|| Error::Io(format!("faces.csv: row {} is short", row + 2)));
             let mesh = raw
                 .get(row * POINTS * 6..(row + 1) * POINTS * 6)
                 .ok_or_else(|| Error::Io(format!("faces.csv: row {} has no landmarks", row + 2)))?
@@ -157,8 +146,7 @@ impl Pack {
                 file: field(file)?,
                 person: field(person)?,
                 source: field(source)?,
-                split: Split::parse(&word)
-                    .ok_or_else(|| Error::Io(format!("faces.csv: row {}: no split {word:?}", row + 2)))?,
+                split: Split::parse(&word).ok_or_else(|| Error::Io(format!("faces.csv: row {}: no split {word:?}", row + 2)))?,
                 mesh,
             });
         }

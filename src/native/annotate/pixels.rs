@@ -200,8 +200,7 @@ fn lines<V: Value>(data: &mut [V], w: usize, h: usize, f: impl Fn(&[V], &mut [V]
 /// `radius`, edges much stronger than `eps` levels stay.
 pub fn guided(img: &Img, radius: usize, eps: f32) -> Img {
     let (w, h) = (img.width, img.height);
-    let mut m: Vec<[f32; 6]> =
-        img.px.iter().map(|p| [p[0], p[1], p[2], p[0] * p[0], p[1] * p[1], p[2] * p[2]]).collect();
+    let mut m: Vec<[f32; 6]> = img.px.iter().map(|p| [p[0], p[1], p[2], p[0] * p[0], p[1] * p[1], p[2] * p[2]]).collect();
     boxed(&mut m, w, h, radius);
     let mut ab: Vec<[f32; 6]> = m
         .iter()

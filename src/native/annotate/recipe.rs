@@ -24,8 +24,7 @@ pub enum Recipe {
 }
 
 impl Recipe {
-    pub const ALL: [Self; 6] =
-        [Self::PartSwap, Self::SelfBlend, Self::PartBlur, Self::PartSmooth, Self::PartInpaint, Self::LocalWarp];
+    pub const ALL: [Self; 6] = [Self::PartSwap, Self::SelfBlend, Self::PartBlur, Self::PartSmooth, Self::PartInpaint, Self::LocalWarp];
 
     pub fn id(self) -> &'static str {
         ["part_swap", "self_blend", "part_blur", "part_smooth", "part_inpaint", "local_warp"][self as usize]

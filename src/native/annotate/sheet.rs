@@ -36,8 +36,7 @@ pub fn contact_sheet(sampler: &Sampler, path: &Path) -> Result<()> {
 pub fn sample_sheet(samples: &[Sample], columns: usize, path: &Path) -> Result<()> {
     let tile = SIDE / 2;
     let rows = samples.len().div_ceil(columns);
-    let mut sheet =
-        Rgb8 { width: 2 * columns * tile, height: rows * tile, data: vec![255; 2 * columns * rows * tile * tile * 3] };
+    let mut sheet = Rgb8 { width: 2 * columns * tile, height: rows * tile, data: vec![255; 2 * columns * rows * tile * tile * 3] };
     for (i, s) in samples.iter().enumerate() {
         let (x, y) = (2 * (i % columns) * tile, i / columns * tile);
         paste_half(&mut sheet, &s.image, x, y);
@@ -79,9 +78,7 @@ fn paste_half(sheet: &mut Rgb8, image: &Rgb8, x0: usize, y0: usize) {
     for y in 0..image.height / 2 {
         for x in 0..image.width / 2 {
             for c in 0..3 {
-                let at = |dx: usize, dy: usize| {
-                    u32::from(image.data[3 * ((2 * y + dy) * image.width + 2 * x + dx) + c])
-                };
+                let at = |dx: usize, dy: usize| u32::from(image.data[3 * ((2 * y + dy) * image.width + 2 * x + dx) + c]);
                 let v = (at(0, 0) + at(1, 0) + at(0, 1) + at(1, 1) + 2) / 4;
                 sheet.data[3 * ((y0 + y) * sheet.width + x0 + x) + c] = v as u8;
             }

@@ -152,9 +152,7 @@ fn part_points(face: &Face, shape: &Shape) -> Vec<usize> {
 fn warp_by_mesh(face: &Face, donor: &Face, rect: Rect, over: &mut Img, filled: &mut [bool]) {
     let w = face.image.width;
     let xy = |m: &[[f32; 3]], i: u16| [m[i as usize][0], m[i as usize][1]];
-    let area = |t: [[f32; 2]; 3]| {
-        (t[1][0] - t[0][0]) * (t[2][1] - t[0][1]) - (t[2][0] - t[0][0]) * (t[1][1] - t[0][1])
-    };
+    let area = |t: [[f32; 2]; 3]| (t[1][0] - t[0][0]) * (t[2][1] - t[0][1]) - (t[2][0] - t[0][0]) * (t[1][1] - t[0][1]);
     // Triangles wound against the majority face away from the camera (the far side of a turned head): not painted.
     let sign: f32 = TRIANGLES.iter().map(|t| area(t.map(|i| xy(face.mesh, i)))).sum::<f32>().signum();
     for t in &TRIANGLES {
@@ -290,7 +288,6 @@ pub fn pose_distance(a: &[[f32; 3]], b: &[[f32; 3]]) -> f32 {
     a.iter().zip(&b).map(|(x, y)| (x - y).powi(2)).sum::<f32>().sqrt()
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,7 +296,13 @@ mod tests {
     fn similarity_is_found_and_inverted() {
         let from: Vec<[f32; 3]> = vec![[0.0, 0.0, 0.0], [10.0, 0.0, 0.0], [3.0, 8.0, 0.0], [-4.0, 5.0, 0.0]];
         let truth = Similarity { a: 1.2, b: 0.3, t: [7.0, -2.0] };
-        let to: Vec<[f32; 3]> = from.iter().map(|p| { let q = truth.apply([p[0], p[1]]); [q[0], q[1], 0.0] }).collect();
+        let to: Vec<[f32; 3]> = from
+            .iter()
+            .map(|p| {
+                let q = truth.apply([p[0], p[1]]);
+                [q[0], q[1], 0.0]
+            })
+            .collect();
         let found = similarity(&[0, 1, 2, 3], &from, &to).unwrap();
         let back = found.inverse().unwrap();
         for (p, q) in from.iter().zip(&to) {

@@ -170,8 +170,7 @@ pub fn compose(sample: &Sample, task: Task, scope: Scope, rng: &mut SmallRng) ->
         }
         _ => format!("{opening} {}.", checked(sample, scope, rng)),
     };
-    let (masks, concepts) =
-        if grounded { (targets.into_iter().map(|t| t.1).collect(), names) } else { (Vec::new(), Vec::new()) };
+    let (masks, concepts) = if grounded { (targets.into_iter().map(|t| t.1).collect(), names) } else { (Vec::new(), Vec::new()) };
     Qa { task, scope, question, answer: Answer { text, masks, concepts }, found }
 }
 
@@ -360,8 +359,17 @@ mod tests {
     #[test]
     fn there_are_many_question_forms() {
         let all = [
-            words::DET, words::CLS, words::AGE_IMAGE, words::LOC_IMAGE, words::TOE_IMAGE, words::AGE_REGION,
-            words::LOC_REGION, words::TOE_REGION, words::AGE_BOX, words::LOC_BOX, words::TOE_BOX,
+            words::DET,
+            words::CLS,
+            words::AGE_IMAGE,
+            words::LOC_IMAGE,
+            words::TOE_IMAGE,
+            words::AGE_REGION,
+            words::LOC_REGION,
+            words::TOE_REGION,
+            words::AGE_BOX,
+            words::LOC_BOX,
+            words::TOE_BOX,
         ];
         let forms: std::collections::HashSet<_> = all.iter().flat_map(|f| f.iter()).collect();
         assert!(forms.len() >= 40, "{}", forms.len());

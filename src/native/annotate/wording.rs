@@ -137,20 +137,16 @@ pub const TOE_BOX: &[&str] = &[
 pub fn finding(recipe: Recipe) -> &'static [(&'static str, &'static str)] {
     match recipe {
         Recipe::PartSwap => &[
-            (
-                "does not match the skin around it in colour and texture",
-                "do not match the skin around them in colour and texture",
-            ),
+            ("does not match the skin around it in colour and texture", "do not match the skin around them in colour and texture"),
             ("looks pasted in: its border does not fit", "look pasted in: their borders do not fit"),
         ],
         Recipe::SelfBlend => &[
             ("has a border where colour and sharpness change", "have borders where colour and sharpness change"),
             ("differs in tone from the face around it", "differ in tone from the face around them"),
         ],
-        Recipe::PartBlur => &[
-            ("lacks fine detail", "lack fine detail"),
-            ("is blurred next to its surroundings", "are blurred next to their surroundings"),
-        ],
+        Recipe::PartBlur => {
+            &[("lacks fine detail", "lack fine detail"), ("is blurred next to its surroundings", "are blurred next to their surroundings")]
+        }
         Recipe::PartSmooth => &[
             ("is unusually smooth", "are unusually smooth"),
             ("has lost its natural skin texture", "have lost their natural skin texture"),
@@ -159,10 +155,9 @@ pub fn finding(recipe: Recipe) -> &'static [(&'static str, &'static str)] {
             ("looks filled in from the skin around it", "look filled in from the skin around them"),
             ("has an even tone where structure is expected", "have an even tone where structure is expected"),
         ],
-        Recipe::LocalWarp => &[
-            ("has a bent shape", "have a bent shape"),
-            ("is pulled out of its natural shape", "are pulled out of their natural shape"),
-        ],
+        Recipe::LocalWarp => {
+            &[("has a bent shape", "have a bent shape"), ("is pulled out of its natural shape", "are pulled out of their natural shape")]
+        }
     }
 }
 

@@ -143,9 +143,7 @@ impl Upstream {
         match (kind, shape.as_slice()) {
             (Vector, _) => Ok(Stored::half([data.len()], data.clone())),
             (Conv, &[out, kh, kw, from]) => Ok(Stored::half([out, from, kh, kw], channels_first(data, out, kh * kw, from))),
-            (Depthwise, &[1, kh, kw, channels]) => {
-                Ok(Stored::half([channels, 1, kh, kw], channels_first(data, 1, kh * kw, channels)))
-            }
+            (Depthwise, &[1, kh, kw, channels]) => Ok(Stored::half([channels, 1, kh, kw], channels_first(data, 1, kh * kw, channels))),
             _ => Err(Error::weights(WeightsFault::Shape, format!("upstream {key}: {shape:?}"))),
         }
     }
@@ -181,8 +179,7 @@ mod tests {
     #[test]
     fn keys_are_shortened_to_their_layer() {
         let prelu = "model_5/model_4/model_3/p_re_lu_126/add;model_5/model_4/model_3/p_re_lu_126/Relu";
-        let norm =
-            "model_5/model_4/model_3/batch_normalization_132/FusedBatchNormV3;model_5/model_4/model_3/conv2d_81/BiasAdd";
+        let norm = "model_5/model_4/model_3/batch_normalization_132/FusedBatchNormV3;model_5/model_4/model_3/conv2d_81/BiasAdd";
         assert_eq!(short(prelu), "p_re_lu_126");
         assert_eq!(short(norm), "batch_normalization_132");
         assert_eq!(short("model_5/model_4/model_3/depthwise_conv2d_63/depthwise1"), "depthwise_conv2d_63");

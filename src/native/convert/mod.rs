@@ -224,7 +224,10 @@ fn add_tiny_lm(cfg: &ModelConfig, all: &mut TensorMap, seed: u64) -> Result<()> 
 fn write(out: &Path, cfg: &ModelConfig, calibration: Calibration, all: &TensorMap, tokenizer: &[u8]) -> Result<()> {
     let group = |name: &str| {
         let of = |t: bool, n: &'static str| t.then_some(n);
-        of(!is_frozen(name), "trained").or(of(name.starts_with("face."), "face")).or(of(name.starts_with("vision."), "trunk")).unwrap_or("lm")
+        of(!is_frozen(name), "trained")
+            .or(of(name.starts_with("face."), "face"))
+            .or(of(name.starts_with("vision."), "trunk"))
+            .unwrap_or("lm")
     };
     let mut groups: BTreeMap<&str, TensorMap> = BTreeMap::new();
     for (name, t) in &all.0 {

@@ -152,9 +152,7 @@ fn tokenizer(file: &Gguf) -> Result<String> {
     };
     let tokens = texts("tokenizer.ggml.tokens")?;
     let kinds = file.list("tokenizer.ggml.token_type")?;
-    let special = |id: usize, content: &str| {
-        json!({ "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true })
-    };
+    let special = |id: usize, content: &str| json!({ "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true });
     // Kind 3 is llama.cpp's "control": never met in ordinary text.
     let control = tokens.iter().zip(kinds).enumerate().filter(|(_, (_, kind))| **kind == Value::Int(3));
     let mut added: Vec<_> = control.map(|(id, (token, _))| special(id, token)).collect();

@@ -66,11 +66,8 @@ pub fn train(setup: &Setup, vision: Vision, mut language: Language, device: &Dev
     let tokenizer = Arc::new(Tokenizer::from_json(setup.tokenizer)?);
     language = start_words(language, &tokenizer, device)?;
     language = language.map(&mut Freeze { path: vec![] });
-    let mut optimiser = AdamWConfig::new()
-        .with_weight_decay(0.0)
-        .with_epsilon(1e-8)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
-        .init();
+    let mut optimiser =
+        AdamWConfig::new().with_weight_decay(0.0).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
     let mut journal = Journal::open(&args.out, "language")?;
     let mut step = 0;
     if let Some(at) = journal.resume() {
@@ -114,7 +111,8 @@ pub fn train(setup: &Setup, vision: Vision, mut language: Language, device: &Dev
         step += 1;
         journal.log(step, lr, value, &[("words", words), ("seg", segs)], started.elapsed().as_secs_f64() / (step - first) as f64)?;
         if step % args.save_every == 0 || step == args.steps {
-            let kept = crate::native::export::export(&language, "language", |n| !n.contains(".Float.") && !crate::native::convert::is_frozen(n));
+            let kept =
+                crate::native::export::export(&language, "language", |n| !n.contains(".Float.") && !crate::native::convert::is_frozen(n));
             crate::native::files::write_plain(&args.out.join("language.safetensors"), &kept)?;
             optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
             journal.saved(step)?;

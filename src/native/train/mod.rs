@@ -139,4 +139,3 @@ fn keep(run: &Path, new: TensorMap) -> Result<()> {
 pub(crate) fn inner<M: Module>(model: &M) -> M {
     model.clone().valid()
 }
-

@@ -27,12 +27,16 @@ use std::time::Instant;
 ///
 /// # Errors
 /// [`Error::Io`], and those of the sampler.
-pub fn train(cfg: &ModelConfig, (trunk, mut model): (TinyVit, ResidualBranch), sampler: Arc<Sampler>, val: &Sampler, args: &Args, device: &Device) -> Result<ResidualBranch> {
-    let mut optimiser = AdamWConfig::new()
-        .with_weight_decay(0.02)
-        .with_epsilon(1e-8)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
-        .init();
+pub fn train(
+    cfg: &ModelConfig,
+    (trunk, mut model): (TinyVit, ResidualBranch),
+    sampler: Arc<Sampler>,
+    val: &Sampler,
+    args: &Args,
+    device: &Device,
+) -> Result<ResidualBranch> {
+    let mut optimiser =
+        AdamWConfig::new().with_weight_decay(0.02).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
     let mut journal = Journal::open(&args.out, "residual")?;
     let mut step = 0;
     if let Some(at) = journal.resume() {
@@ -82,7 +86,12 @@ pub fn train(cfg: &ModelConfig, (trunk, mut model): (TinyVit, ResidualBranch), s
     Ok(model)
 }
 
-fn loss(cfg: &ModelConfig, model: &ResidualBranch, batch: &[(TrunkData, Sample)], device: &Device) -> (Tensor<1>, Vec<(&'static str, f32)>) {
+fn loss(
+    cfg: &ModelConfig,
+    model: &ResidualBranch,
+    batch: &[(TrunkData, Sample)],
+    device: &Device,
+) -> (Tensor<1>, Vec<(&'static str, f32)>) {
     let (b, m) = (batch.len(), cfg.enc_image / 4);
     let crops: Vec<&[u8]> = batch.iter().map(|(_, s)| s.image.data.as_slice()).collect();
     let out = model.forward(crops_to_tensor(&crops, cfg.enc_image, device), &TrunkData::join(batch.iter().map(|(t, _)| t), device));

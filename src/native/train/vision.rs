@@ -55,14 +55,18 @@ struct Targets {
 ///
 /// # Errors
 /// [`Error::Io`] for files, and those of the sampler.
-pub fn train(cfg: &ModelConfig, mut model: Vision, sampler: Arc<Sampler>, val: &Sampler, run: &VisionRun, device: &Device) -> Result<Vision> {
+pub fn train(
+    cfg: &ModelConfig,
+    mut model: Vision,
+    sampler: Arc<Sampler>,
+    val: &Sampler,
+    run: &VisionRun,
+    device: &Device,
+) -> Result<Vision> {
     model.trunk = model.trunk.no_grad();
     model.dec.prompt = model.dec.prompt.no_grad();
-    let mut optimiser = AdamWConfig::new()
-        .with_weight_decay(0.02)
-        .with_epsilon(1e-8)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
-        .init();
+    let mut optimiser =
+        AdamWConfig::new().with_weight_decay(0.02).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
     let mut journal = Journal::open(&run.out, "vision")?;
     let mut step = 0;
     if let Some(at) = journal.resume() {
