@@ -136,7 +136,7 @@ test_all() {
   dist; tiny_weights
   say "browser tests"
   if chromium; then
-    rm -rf "$CACHE/dist-test"; cp -r dist "$CACHE/dist-test"; cp -r "$CACHE/weights-tiny" "$CACHE/dist-test/weights-tiny"
+    rm -rf "$CACHE/dist-test"; cp -r dist "$CACHE/dist-test"
     (cd www && npx tsc --noEmit && FACEXT_DIST="$CACHE/dist-test" FACEXT_BIN="$BIN" FACEXT_WEIGHTS="$PWD/../weights" \
       FACEXT_TINY="$CACHE/weights-tiny" FACEXT_CACHE="$CACHE" npm test --silent)
   fi
