@@ -198,7 +198,7 @@ fn samplers() -> (Arc<Sampler>, Sampler) {
 
 /// The crops of the sampler are 448 px: the small model at that size.
 fn trained_size() -> ModelConfig {
-    let cfg = ModelConfig { enc_image: 448, proj_shuffle: 14, ..ModelConfig::tiny() };
+    let cfg = ModelConfig { enc_image: 448, proj_shuffle: 14, lm_context: 320, ..ModelConfig::tiny() };
     cfg.check().unwrap();
     cfg
 }
