@@ -12,7 +12,7 @@ use web_time::Instant;
 fn main() {
     let mut args = std::env::args().skip(1);
     let dir = args.next().expect("the package's weights directory");
-    let weights = facext::native::convert::facemesh(Path::new(&dir)).expect("convertible weights");
+    let weights = facext::native::convert::facemesh::facemesh(Path::new(&dir)).expect("convertible weights");
     let mut finder = FaceFinder::build(&Vars::stored(Arc::new(weights), &Device::flex()).pp("face")).expect("networks");
     if std::env::var_os("ANY_BLUR").is_some() {
         finder = finder.with_limits(facext::face::Limits { sharpest_blur: 0.0, second_look: false, ..Default::default() });

@@ -43,7 +43,7 @@ fn cache(path: &str) -> Option<PathBuf> {
 }
 
 fn vars() -> Option<Vars> {
-    let weights = convert::facemesh(&cache("upstream/micro-facemesh/package/weights")?).unwrap();
+    let weights = convert::facemesh::facemesh(&cache("upstream/micro-facemesh/package/weights")?).unwrap();
     Some(Vars::stored(Arc::new(weights), &Device::flex()).pp("face"))
 }
 

@@ -13,7 +13,7 @@ use facext::config::ModelConfig;
 use facext::model::encoder::TinyVit;
 use facext::model::mask_decoder::MaskDecoder;
 use facext::model::prompt::PromptEncoder;
-use facext::native::convert::mobile_sam;
+use facext::native::convert::mobile_sam::mobile_sam;
 use facext::weights::{TensorMap, Vars};
 use safetensors::SafeTensors;
 use std::path::PathBuf;
