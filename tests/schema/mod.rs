@@ -29,7 +29,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, out: &mut Vec<St
         match keyword.as_str() {
             "type" => {
                 let all: Vec<&str> =
-                    rule.as_array().map_or(vec![rule.as_str().unwrap()], |a| a.iter().map(|t| t.as_str().unwrap()).collect());
+                    rule.as_array().map_or_else(|| vec![rule.as_str().unwrap()], |a| a.iter().map(|t| t.as_str().unwrap()).collect());
                 fault(all.iter().any(|t| is(value, t)), keyword);
             }
             "enum" => fault(rule.as_array().unwrap().contains(value), keyword),
