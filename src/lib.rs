@@ -12,16 +12,16 @@
 //! 8. [`analyze`]: the loop that turns a photo and a question into a report.
 //! 9. `web` (feature `web`) and `native` (feature `native`): the two doors; they never meet.
 
-pub mod analyze;
-pub mod config;
 pub mod error;
+pub mod config;
+pub mod image;
+pub mod quant;
+pub mod weights;
 pub mod face;
 pub mod fict;
-pub mod image;
-pub mod model;
-pub mod quant;
 pub mod text;
-pub mod weights;
+pub mod model;
+pub mod analyze;
 
 #[cfg(feature = "native")]
 pub mod native;
