@@ -14,7 +14,7 @@ use crate::model::vision::{Vision, crops_to_tensor};
 use crate::native::annotate::text::{self, Qa, Scope};
 use crate::native::annotate::{Sample, Sampler};
 use crate::native::train::Args;
-use crate::native::train::losses::{cross_entropy, soft_cross_entropy};
+use crate::native::train::losses::{soft_cross_entropy, weighted_cross_entropy};
 use crate::native::train::schedule::{Journal, cosine};
 use crate::text::ask::{THIS_REGION, Task};
 use crate::text::family::Family;
@@ -101,7 +101,7 @@ pub fn train(setup: &Setup, vision: Vision, mut language: Language, device: &Dev
             let (ce, seg) = loss(cfg, &language, &turn, device)?;
             words += ce.clone().detach().into_scalar::<f32>() / args.batch as f32;
             segs += seg.clone().detach().into_scalar::<f32>() / args.batch as f32;
-            total = total + (ce + seg * 0.5) / args.batch as f32;
+            total = total + (ce + seg) / args.batch as f32;
         }
         let value = total.clone().into_scalar::<f32>();
         if value.is_finite() {
@@ -199,7 +199,9 @@ fn loss(cfg: &ModelConfig, language: &Language, turn: &Turn, device: &Device) ->
     let logits = language.lm.logits(hidden.clone());
     let vocabulary = logits.dims()[2];
     let ids: Vec<i32> = targets.iter().map(|id| *id as i32).collect();
-    let ce = cross_entropy(logits.reshape([n, vocabulary]), Tensor::<1, Int>::from_data(TensorData::new(ids, [n]), device));
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [n]), device);
+    let weight = Tensor::<1>::from_data(TensorData::new(token_weights(cfg, &turn.answer), [n]), device);
+    let ce = weighted_cross_entropy(logits.reshape([n, vocabulary]), ids, weight);
     let at = seg_positions(cfg, &turn.answer);
     if at.is_empty() {
         return Ok((ce, Tensor::zeros([1], device)));
@@ -209,6 +211,34 @@ fn loss(cfg: &ModelConfig, language: &Language, turn: &Turn, device: &Device) ->
     let seg = soft_cross_entropy(language.seg.choice(states), target, Tensor::ones([at.len()], device));
     Ok((ce, seg))
 }
+
+/// How much each token of an answer counts. Most tokens follow from the wording; what depends on the photo is the opening
+/// (signs or none) and the names of the parts, and these must not drown.
+fn token_weights(cfg: &ModelConfig, answer: &[u32]) -> Vec<f32> {
+    let (open, close) = (cfg.lm_vocab as u32 + 1, cfg.lm_vocab as u32 + 2);
+    let mut within = false;
+    answer
+        .iter()
+        .enumerate()
+        .map(|(i, id)| {
+            within = *id != close && (within || *id == open);
+            if i < OPENING {
+                OPENING_WEIGHT
+            } else if within {
+                PHRASE_WEIGHT
+            } else {
+                1.0
+            }
+        })
+        .collect()
+}
+
+/// Tokens of an answer in which it is decided whether it found signs.
+const OPENING: usize = 3;
+/// Weight of each of them.
+const OPENING_WEIGHT: f32 = 4.0;
+/// Weight of the tokens of a grounded phrase.
+const PHRASE_WEIGHT: f32 = 3.0;
 
 /// Hidden states that predict the answer's tokens, `[1, answer, lm_dim]`, and these tokens.
 fn hidden<'a>(language: &Language, turn: &'a Turn, device: &Device) -> Result<(Tensor<3>, &'a [u32])> {

@@ -20,6 +20,13 @@ pub fn cross_entropy(x: Tensor<2>, classes: Tensor<1, Int>) -> Tensor<1> {
     log_softmax(x, 1).gather(1, classes.reshape([n, 1])).mean().neg()
 }
 
+/// Cross-entropy of logits `[n, c]` against class ids `[n]`, weighted by `[n]` and divided by the sum of weights.
+pub fn weighted_cross_entropy(x: Tensor<2>, classes: Tensor<1, Int>, weight: Tensor<1>) -> Tensor<1> {
+    let n = classes.dims()[0];
+    let rows: Tensor<1> = log_softmax(x, 1).gather(1, classes.reshape([n, 1])).reshape([n]);
+    (rows * weight.clone()).sum().neg() / weight.sum()
+}
+
 /// Cross-entropy of logits `[n, c]` against distributions `[n, c]`, weighted by row `[n]` and divided by their sum.
 pub fn soft_cross_entropy(x: Tensor<2>, target: Tensor<2>, weight: Tensor<1>) -> Tensor<1> {
     let n = weight.dims()[0];
@@ -83,6 +90,18 @@ mod tests {
         let y = Tensor::<1>::from_data([1.0, 0.0, 1.0], &d);
         let v = bce(x, y).into_data().try_to_vec::<f32>().unwrap();
         assert!(v[0] < 1e-6 && v[1] < 1e-6 && (v[2] - 2f32.ln()).abs() < 1e-6, "{v:?}");
+    }
+
+    #[test]
+    fn weights_move_the_mean_and_equal_ones_do_not() {
+        let d = Device::flex();
+        let x = Tensor::<2>::from_data([[2.0, 0.0], [0.0, 1.0], [0.5, 0.5]], &d);
+        let ids = Tensor::<1, Int>::from_data([0, 0, 1], &d);
+        let of = |w: [f32; 3]| weighted_cross_entropy(x.clone(), ids.clone(), Tensor::from_data(w, &d)).into_scalar::<f32>();
+        let plain = cross_entropy(x.clone(), ids.clone()).into_scalar::<f32>();
+        assert!((of([2.0, 2.0, 2.0]) - plain).abs() < 1e-6);
+        // The second row alone: log(1 + e).
+        assert!((of([0.0, 1.0, 0.0]) - (1.0 + 1f32.exp()).ln()).abs() < 1e-6);
     }
 
     #[test]
