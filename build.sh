@@ -2,7 +2,9 @@
 # Builds, serves, tests. Works on a fresh machine with Rust (rustup), Node 20 and Python 3; everything else comes from the
 # package registries by name. Run `./build.sh help` for the commands.
 set -euo pipefail
+CALLER="$PWD"
 cd "$(dirname "$0")"
+ROOT="$PWD"
 
 CACHE="${FACEXT_CACHE:-$HOME/.cache/facext}"   # compiled dependencies, tools, sample photos: shared by all clones
 PORT="${FACEXT_PORT:-8080}"
@@ -58,6 +60,7 @@ dist() {
   mkdir -p dist/weights
   # Only what the manifest names is served; files whose content is in their name are copied once.
   cp weights/manifest.json weights/config.json weights/tokenizer.json weights/MODEL_CARD.md dist/weights/
+  cp LICENSE NOTICE dist/
   for f in weights/*.safetensors; do cp -n "$f" dist/weights/; done
   for f in dist/weights/*.safetensors; do [ -e "weights/${f##*/}" ] || rm -f "$f"; done
 }
@@ -136,9 +139,9 @@ test_all() {
   dist; tiny_weights
   say "browser tests"
   if chromium; then
-    rm -rf "$CACHE/dist-test"; cp -r dist "$CACHE/dist-test"
+    rm -rf "$CACHE/dist-test"; cp -r dist "$CACHE/dist-test"; cp -r "$CACHE/weights-tiny" "$CACHE/dist-test/weights-tiny"
     (cd www && npx tsc --noEmit && FACEXT_DIST="$CACHE/dist-test" FACEXT_BIN="$BIN" FACEXT_WEIGHTS="$PWD/../weights" \
-      FACEXT_TINY="$CACHE/weights-tiny" FACEXT_CACHE="$CACHE" npm test --silent)
+      FACEXT_TINY="$CACHE/weights-tiny" FACEXT_CACHE="$CACHE" FACEXT_REAL_TIMEOUT=900 npm test --silent)
   fi
 }
 
@@ -171,7 +174,13 @@ convert() {
     --face "$UPSTREAM/micro-facemesh/package/weights" "$@"
 }
 
-analyze() { [ $# -gt 0 ] || die "analyze PHOTO [options]"; native; "$BIN" analyze --weights weights "$@"; }
+analyze() {
+  [ $# -gt 0 ] || die "analyze PHOTO [options]"
+  native
+  # Paths are those of the caller; the weights are the repository's unless others are named.
+  case " $* " in *" --weights"*) ;; *) set -- "$@" --weights "$ROOT/weights" ;; esac
+  cd "$CALLER"; "$BIN" analyze "$@"
+}
 
 usage() {
   cat <<'TEXT'

@@ -80,7 +80,7 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// TinyViT-5M + SmolLM2-135M: the shipped model, about 145 M parameters.
+    /// TinyViT-5M + SmolLM2-135M: the shipped model, about 150 M parameters.
     pub fn base() -> Self {
         Self {
             preset: "base".into(),
@@ -116,7 +116,8 @@ impl ModelConfig {
         }
     }
 
-    /// About 1 M parameters, for tests and software GPUs. Same code, same tokens, toy answers.
+    /// For tests and software GPUs: about 0.5 M parameters and, because the tokenizer is the same, an embedding of 3 M.
+    /// Same code, random weights, toy answers.
     pub fn tiny() -> Self {
         Self {
             preset: "tiny".into(),

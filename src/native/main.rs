@@ -1,5 +1,5 @@
 //! The command line's entry: arguments, then one function a command. Exit codes: 0 done (also "no usable face"),
-//! 1 failed, 2 bad arguments, 3 the photo cannot be read, 4 the weights cannot be used.
+//! 1 failed (a missing file too), 2 bad arguments, 3 the file is no picture that can be analysed, 4 the weights cannot be used.
 
 use mimalloc::MiMalloc;
 

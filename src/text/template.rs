@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <|im_start|>system\n…<|im_end|>\n
-//! <|im_start|>user\n<image>×49<state>×3<region>\nquestion<|im_end|>\n
+//! <|im_start|>user\n<image>×49<state>×5<region>\nquestion<|im_end|>\n
 //! <|im_start|>assistant\n
 //! ```
 //! Placeholders are ids only; the caller splices embeddings in at their places. Everything up to the first placeholder is
@@ -22,7 +22,7 @@ pub const MAX_QUESTION: usize = 64;
 pub struct Layout {
     /// Visual tokens, `cfg.visual_tokens()`.
     pub visual: usize,
-    /// Concept states, `cfg.dec_states`.
+    /// State tokens, `2 + cfg.dec_states`: detection, family, concepts.
     pub states: usize,
     /// Region tokens: 0 for the whole face.
     pub region: usize,

@@ -16,6 +16,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+use web_sys::WorkerGlobalScope;
 
 /// Logs and panics go to the console; called when the module is instantiated.
 #[wasm_bindgen(start)]
@@ -196,9 +197,13 @@ impl Listener for Page {
     async fn breathe(&mut self) -> Result<()> {
         // A timer, not a resolved promise: only a task lets the worker hear messages.
         let pause = Promise::new(&mut |resolve, _| {
-            let global = js_sys::global();
-            if let Ok(timer) = js_sys::Reflect::get(&global, &"setTimeout".into()).and_then(|f| f.dyn_into::<Function>()) {
-                let _ = timer.call2(&JsValue::NULL, &resolve, &JsValue::from(0));
+            if let Ok(scope) = js_sys::global().dyn_into::<WorkerGlobalScope>() {
+                // Without a timer there is nothing to wait for; the promise must not stay open for ever.
+                if scope.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, 0).is_err() {
+                    let _ = resolve.call0(&JsValue::NULL);
+                }
+            } else {
+                let _ = resolve.call0(&JsValue::NULL);
             }
         });
         let _ = JsFuture::from(pause).await;

@@ -73,10 +73,16 @@ export async function startServer({ fake = {}, base = '/', shardBytes, prelude, 
     const entry = { url: url.href, path: url.pathname, range: request.headers.range ?? null, sent: 0, status: 0 };
     if (BROWSERS_OWN.test(url.hostname)) return response.writeHead(502).end();
     log.push(entry);
+    // Files that the static server sends are counted by their header, which Node does not give back once it is written; ours chunk by chunk.
+    let announced = 0;
+    const writeHead = response.writeHead.bind(response);
+    response.writeHead = (status, ...rest) => {
+      announced = Number(rest.at(-1)?.['content-length'] ?? 0);
+      return writeHead(status, ...rest);
+    };
     response.on('close', () => {
       entry.status = response.statusCode;
-      // Files that the static server sends are counted by their header; ours are counted chunk by chunk.
-      if (entry.sent === 0) entry.sent = Number(response.getHeader('content-length') ?? 0);
+      if (entry.sent === 0) entry.sent = announced;
     });
     if (url.port !== String(server.address().port)) return response.writeHead(502).end();
     request.url = url.pathname + url.search;

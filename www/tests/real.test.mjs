@@ -5,7 +5,9 @@
 //   FACEXT_REPORT       where to write the report of the CPU path
 //   FACEXT_REPORT_TINY  where to write the report of the tiny weights on software WebGPU
 //   FACEXT_REAL_TIMEOUT seconds an analysis may take (default 240)
+//   FACEXT_BIN          native program; with FACEXT_WEIGHTS and FACEXT_TINY its reports are compared with the browser's
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
@@ -78,12 +80,76 @@ async function analyse(t, { query, args, out }) {
   return { report, device, page };
 }
 
+/** Mask pixels of a COCO run-length string as [from, to) stretches, column by column. */
+function stretches(rle) {
+  const out = [];
+  let at = 0;
+  lengths(rle.counts).forEach((length, i) => {
+    if (i % 2 === 1) out.push([at, at + length]);
+    at += length;
+  });
+  return out;
+}
+
+/** Run lengths of the string; an independent twin of src/rle.ts. */
+function lengths(counts) {
+  const out = [];
+  for (let at = 0; at < counts.length; ) {
+    let value = 0n;
+    let shift = 0n;
+    let group;
+    do {
+      group = BigInt(counts.charCodeAt(at++) - 48);
+      value |= (group & 31n) << shift;
+      shift += 5n;
+    } while (group & 32n);
+    if (group & 16n) value -= 1n << shift;
+    out.push(Number(value) + (out.length > 2 ? out[out.length - 2] : 0));
+  }
+  return out;
+}
+
+function iou(a, b) {
+  assert.deepEqual(a.size, b.size);
+  const [x, y] = [stretches(a), stretches(b)];
+  const area = (s) => s.reduce((sum, [from, to]) => sum + to - from, 0);
+  let both = 0;
+  for (let i = 0, j = 0; i < x.length && j < y.length; ) {
+    both += Math.max(0, Math.min(x[i][1], y[j][1]) - Math.max(x[i][0], y[j][0]));
+    if (x[i][1] < y[j][1]) i++;
+    else j++;
+  }
+  const any = area(x) + area(y) - both;
+  return any === 0 ? 1 : both / any;
+}
+
+/** The native report of the photo is the browser's: the same words, masks that overlap, a score within a hundredth. */
+function agreesWithNative(t, report, weights) {
+  const bin = process.env.FACEXT_BIN;
+  if (!bin || !weights || !existsSync(bin)) {
+    console.log('skipped: comparison with the native program (FACEXT_BIN, FACEXT_WEIGHTS, FACEXT_TINY)');
+    return;
+  }
+  const native = JSON.parse(execFileSync(bin, ['analyze', PHOTO, '--json', '--device', 'cpu', '--weights', weights], { stdio: ['ignore', 'pipe', 'ignore'] }));
+  assert.equal(report.program.weights_sha256, native.program.weights_sha256);
+  assert.equal(report.faces.length, native.faces.length);
+  report.faces.forEach((face, i) => {
+    const other = native.faces[i];
+    assert.deepEqual([face.answer, face.band, face.family, face.spans], [other.answer, other.band, other.family, other.spans]);
+    assert.ok(Math.abs(face.score - other.score) <= 0.01, `score ${face.score} and ${other.score}`);
+    const overlaps = face.masks.map((m, k) => iou(m.rle, other.masks[k].rle));
+    assert.ok(overlaps.every((v) => v >= 0.99), `masks overlap by ${overlaps}`);
+    t.diagnostic(JSON.stringify({ native_score: other.score, browser_score: face.score, mask_iou: overlaps }));
+  });
+}
+
 test('the real page analyses a real photo on the processor', async (t) => {
   const why = missing('weights');
   if (why) return skip(t, why);
   const { report, device } = await analyse(t, { query: '?device=cpu', args: [], out: process.env.FACEXT_REPORT });
   assert.match(device, /Processor/);
   assert.match(report.program.device, /cpu/i);
+  agreesWithNative(t, report, process.env.FACEXT_WEIGHTS);
 });
 
 test('the tiny weights run on software WebGPU', async (t) => {
@@ -93,4 +159,19 @@ test('the tiny weights run on software WebGPU', async (t) => {
   const { report, device } = await analyse(t, { query: '?device=gpu&weights=./weights-tiny/', args, out: process.env.FACEXT_REPORT_TINY });
   assert.match(device, /Graphics processor/);
   assert.match(report.program.device, /gpu/i);
+  agreesWithNative(t, report, process.env.FACEXT_TINY);
 });
+
+for (const [name, args, reason] of [
+  ['absent WebGPU', [], /no graphics|no_adapter|WebGPU|does not offer/i],
+  ['a software adapter', ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'], /software|fallback|emulat/i],
+]) {
+  test(`${name} leads to the processor unasked, and the page says so`, async (t) => {
+    const why = missing('weights-tiny');
+    if (why) return skip(t, why);
+    const { report, device } = await analyse(t, { query: '?weights=./weights-tiny/', args });
+    assert.match(device, /Processor/);
+    assert.match(device, reason);
+    assert.match(report.program.device, /cpu/i);
+  });
+}
