@@ -235,6 +235,7 @@ fn args(out: &Path, steps: usize) -> Args {
         seed: 3,
         loaders: 1,
         save_every: 1000,
+        validate: 2,
         difficulty: 0.5,
         repeat: 0,
         device: "cpu".into(),
@@ -258,7 +259,7 @@ fn an_interrupted_vision_stage_ends_where_an_uninterrupted_one_does() {
     resumes("vision", |out, steps| {
         let (sampler, val) = samplers();
         let model = Vision::build(&cfg, &Vars::random(7, &device).pp("vision")).unwrap();
-        let run = vision::VisionRun { out: out.into(), steps, batch: 2, lr: 1e-2, seed: 3, loaders: 1, save_every: 1000 };
+        let run = vision::VisionRun { out: out.into(), steps, batch: 2, lr: 1e-2, seed: 3, loaders: 1, save_every: 1000, validate: 2 };
         let model = vision::train(&cfg, model, sampler, &val, &run, &device).unwrap();
         export(&model, "vision", |n| !is_frozen(n))
     });

@@ -116,7 +116,7 @@ pub fn train(setup: &Setup, vision: Vision, mut language: Language, device: &Dev
             crate::native::files::write_plain(&args.out.join("language.safetensors"), &kept)?;
             optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
             journal.saved(step)?;
-            let report = validate(setup, &vision, &tokenizer, &super::inner(&language), 24)?;
+            let report = validate(setup, &vision, &tokenizer, &super::inner(&language), args.validate.div_ceil(4))?;
             journal.note(step, &report)?;
         }
     }

@@ -58,6 +58,9 @@ pub struct Args {
     /// Steps between checkpoints.
     #[arg(long, default_value_t = 100)]
     pub save_every: usize,
+    /// Samples of validation persons looked at with each checkpoint; the language stage, which is slow, takes a quarter.
+    #[arg(long, default_value_t = 96)]
+    pub validate: u64,
     /// Forgeries from crude (0) to this subtle (1).
     #[arg(long, default_value_t = 0.5)]
     pub difficulty: f32,
@@ -101,6 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
                 seed: args.seed,
                 loaders: args.loaders,
                 save_every: args.save_every,
+                validate: args.validate,
             };
             let model = vision::train(&cfg, model, sampler, &val, &run, &autodiff)?;
             keep(&args.out, export(&model, "vision", |n| !is_frozen(n)))

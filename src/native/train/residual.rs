@@ -79,7 +79,7 @@ pub fn train(
             model.clone().save_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
             optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
             journal.saved(step)?;
-            let report = validate(cfg, (&trunk, &super::inner(&model)), val, 128)?;
+            let report = validate(cfg, (&trunk, &super::inner(&model)), val, args.validate)?;
             journal.note(step, &report)?;
         }
     }

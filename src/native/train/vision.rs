@@ -36,6 +36,8 @@ pub struct VisionRun {
     pub loaders: usize,
     /// Steps between checkpoints.
     pub save_every: usize,
+    /// Samples of a validation.
+    pub validate: u64,
 }
 
 /// Targets of one batch on the device.
@@ -95,7 +97,7 @@ pub fn train(
             model.clone().save_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
             optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
             journal.saved(step)?;
-            let report = validate(cfg, &model.clone().valid(), val, 96)?;
+            let report = validate(cfg, &model.clone().valid(), val, run.validate)?;
             journal.note(step, &report)?;
         }
     }
