@@ -151,7 +151,7 @@ check() {
   say "clippy, native"; CARGO_TARGET_DIR="$CACHE/check" cargo clippy --locked --all-targets -- -D warnings
   say "clippy, wasm"
   CARGO_TARGET_DIR="$CACHE/check" cargo clippy --locked --lib --no-default-features --features web --target wasm32-unknown-unknown -- -D warnings
-  say "docs"; CARGO_TARGET_DIR="$CACHE/check" RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+  say "docs"; CARGO_TARGET_DIR="$CACHE/check" RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
   say "licences"
   if ! "$CACHE/tools/bin/cargo-deny" --version >/dev/null 2>&1; then
     CARGO_TARGET_DIR="$CACHE/tools/target" cargo install cargo-deny --locked --root "$CACHE/tools"

@@ -1,7 +1,7 @@
 //! The face stage: photo → every usable face, or the reason why there is none.
 //!
 //! 1. [`windows`]: the whole photo, then tiles while faces worth having could still be too small for the window.
-//! 2. [`detector`] and [`candidates`]: boxes with eye positions, doubles across windows removed.
+//! 2. [`detector`] and `candidates`: boxes with eye positions, doubles across windows removed.
 //! 3. [`mesh`] on a square around each box with the eyes level; a second look where the mesh itself
 //!    asks for quite another square.
 //! 4. A face must convince the detector, the mesh's presence output, and [`geometry`].

@@ -11,7 +11,7 @@ use serde::Serialize;
 /// One fact, for example `camera.model` = `Pixel 8`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fact {
-    /// Stable key; the page owns its words for it. See [`collect`] for all keys.
+    /// Stable key; the page owns its words for it. See `collect` for all keys.
     pub key: &'static str,
     /// The value, cleaned.
     pub value: String,

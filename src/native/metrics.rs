@@ -104,7 +104,7 @@ pub fn symmetric_miou(predicted: &[Mask], truth: &[Mask]) -> f32 {
     if n == 0 { 1.0 } else { greedy_pairs(predicted, truth).iter().sum::<f32>() / n as f32 }
 }
 
-/// Part of the items for which `ok` holds, e.g. answers that parse and have one mask per [SEG]; `None` for no items.
+/// Part of the items for which `ok` holds, e.g. answers that parse and have one mask per `[SEG]`; `None` for no items.
 pub fn rate<T>(items: &[T], ok: impl Fn(&T) -> bool) -> Option<f64> {
     (!items.is_empty()).then(|| items.iter().filter(|i| ok(i)).count() as f64 / items.len() as f64)
 }

@@ -9,7 +9,7 @@
 //! and `x` is multiplied by `2^-shift` beforehand (also exact). That saves one instruction in four.
 //!
 //! Decoding (`m = 1`) is bound by reading the weights, so rows of words are walked as long parallel streams; prefill
-//! unpacks each word once for [`ROWS`] inputs at a time and keeps a panel of the weight in the first-level cache.
+//! unpacks each word once for `ROWS` inputs at a time and keeps a panel of the weight in the first-level cache.
 
 use super::format::BLOCK;
 #[cfg(target_feature = "avx2")]

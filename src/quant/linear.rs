@@ -1,6 +1,6 @@
 //! A linear layer without bias whose weight is float or block-quantised: one type for training and inference.
 //!
-//! A packed weight is read in place by an own kernel ([`super::op`]). On an autodiff device that kernel has no derivative,
+//! A packed weight is read in place by an own kernel (`op`). On an autodiff device that kernel has no derivative,
 //! so there the weight is expanded by plain operations and multiplied: gradients flow to `x`, never to the packed weight,
 //! at the price of a float copy for the length of the call. Training normally keeps such weights float.
 
