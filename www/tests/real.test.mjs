@@ -42,7 +42,8 @@ async function analyse(t, { query, args, out }) {
   });
   const page = await browser.page(server.url + query);
   page.setDefaultTimeout(TIMEOUT);
-  const failed = page.locator('[data-test="problem"]').waitFor().then(async () => {
+  // No limit of its own: what is waited for has one, and its message says what was missing.
+  const failed = page.locator('[data-test="problem"]').waitFor({ timeout: 0 }).then(async () => {
     throw new Error(`the page says: ${await page.locator('[data-test="problem"]').innerText()}`);
   });
   failed.catch(() => {});
@@ -109,17 +110,18 @@ function lengths(counts) {
   return out;
 }
 
+const area = (rle) => stretches(rle).reduce((sum, [from, to]) => sum + to - from, 0);
+
 function iou(a, b) {
   assert.deepEqual(a.size, b.size);
   const [x, y] = [stretches(a), stretches(b)];
-  const area = (s) => s.reduce((sum, [from, to]) => sum + to - from, 0);
   let both = 0;
   for (let i = 0, j = 0; i < x.length && j < y.length; ) {
     both += Math.max(0, Math.min(x[i][1], y[j][1]) - Math.max(x[i][0], y[j][0]));
     if (x[i][1] < y[j][1]) i++;
     else j++;
   }
-  const any = area(x) + area(y) - both;
+  const any = area(a) + area(b) - both;
   return any === 0 ? 1 : both / any;
 }
 
@@ -137,11 +139,30 @@ function agreesWithNative(t, report, weights) {
     const other = native.faces[i];
     assert.deepEqual([face.answer, face.band, face.family, face.spans], [other.answer, other.band, other.family, other.spans]);
     assert.ok(Math.abs(face.score - other.score) <= 0.01, `score ${face.score} and ${other.score}`);
+    assert.equal(face.masks.length, other.masks.length);
+    assert.deepEqual(face.masks.map((m) => m.concept), other.masks.map((m) => m.concept));
     const overlaps = face.masks.map((m, k) => iou(m.rle, other.masks[k].rle));
     assert.ok(overlaps.every((v) => v >= 0.99), `masks overlap by ${overlaps}`);
-    t.diagnostic(JSON.stringify({ native_score: other.score, browser_score: face.score, mask_iou: overlaps }));
+    t.diagnostic(JSON.stringify({ native_score: other.score, browser_score: face.score, mask_iou: overlaps, mask_pixels: face.masks.map((m) => area(m.rle)) }));
   });
 }
+
+/** The small model always grounds something; else a comparison of its masks would compare nothing. */
+function hasMasks(report) {
+  assert.ok(report.faces.some((f) => f.masks.some((m) => area(m.rle) > 0)), 'no mask with pixels');
+}
+
+test('masks are compared by their pixels', () => {
+  // Columns of a 4 × 3 mask: 0110, 0110, 0000 and 0011, 0011, 0000 by pycocotools' encoding of runs 1 2 2 2 5 and 2 2 2 2 4.
+  const rle = (counts) => ({ size: [4, 3], counts });
+  const [a, b] = [rle('12203'), rle('22202')];
+  assert.deepEqual([stretches(a), area(a)], [[[1, 3], [5, 7]], 4]);
+  assert.deepEqual([stretches(b), area(b)], [[[2, 4], [6, 8]], 4]);
+  assert.equal(iou(a, a), 1);
+  assert.equal(iou(a, b), 2 / 6);
+  assert.equal(iou(rle('<'), rle('<')), 1);
+  assert.equal(iou(a, rle('<')), 0);
+});
 
 test('the real page analyses a real photo on the processor', async (t) => {
   const why = missing('weights');
@@ -159,12 +180,13 @@ test('the tiny weights run on software WebGPU', async (t) => {
   const { report, device } = await analyse(t, { query: '?device=gpu&weights=./weights-tiny/', args, out: process.env.FACEXT_REPORT_TINY });
   assert.match(device, /Graphics processor/);
   assert.match(report.program.device, /gpu/i);
+  hasMasks(report);
   agreesWithNative(t, report, process.env.FACEXT_TINY);
 });
 
 for (const [name, args, reason] of [
-  ['absent WebGPU', [], /no graphics|no_adapter|WebGPU|does not offer/i],
-  ['a software adapter', ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'], /software|fallback|emulat/i],
+  ['absent WebGPU', ['--disable-features=WebGPU', '--disable-gpu'], /offers no (graphics processor|WebGPU)/],
+  ['a software adapter', ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'], /only emulates a graphics processor/],
 ]) {
   test(`${name} leads to the processor unasked, and the page says so`, async (t) => {
     const why = missing('weights-tiny');
@@ -173,5 +195,7 @@ for (const [name, args, reason] of [
     assert.match(device, /Processor/);
     assert.match(device, reason);
     assert.match(report.program.device, /cpu/i);
+    hasMasks(report);
+    agreesWithNative(t, report, process.env.FACEXT_TINY);
   });
 }
