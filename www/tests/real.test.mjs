@@ -12,7 +12,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { WWW, startBrowser, startServer } from './harness.mjs';
+import { OUT, WWW, startBrowser, startServer } from './harness.mjs';
 import { reportProblems } from './schema.mjs';
 
 const DIST = resolve(process.env.FACEXT_DIST ?? join(WWW, '../dist'));
@@ -33,7 +33,7 @@ function skip(t, why) {
 }
 
 /** Loads the page, analyses the photo, saves the report as a person would, and watches the network meanwhile. */
-async function analyse(t, { query, args, out }) {
+async function analyse(t, { query, args, out, photo = PHOTO }) {
   const server = await startServer({ root: DIST });
   const browser = await startBrowser(server, { args });
   t.after(async () => {
@@ -61,7 +61,7 @@ async function analyse(t, { query, args, out }) {
   const asked = [];
   browser.context.on('request', (r) => !r.url().startsWith('blob:') && asked.push(r.url()));
   const begun = performance.now();
-  await page.locator('input[type=file]').setInputFiles({ name: basename(PHOTO), mimeType: 'image/png', buffer: readFileSync(PHOTO) });
+  await page.locator('input[type=file]').setInputFiles({ name: basename(photo), mimeType: 'image/png', buffer: readFileSync(photo) });
   await orFail(page.locator('[data-test="save"]').first().waitFor());
   const analyseMs = Math.round(performance.now() - begun);
   const download = page.waitForEvent('download');
@@ -77,7 +77,7 @@ async function analyse(t, { query, args, out }) {
     assert.equal(await page.locator('[data-test="phrase"]').count(), report.faces.flatMap((f) => f.spans.filter((s) => s.mask !== null)).length);
   }
   if (out) writeFileSync(out, JSON.stringify(report, null, 2));
-  t.diagnostic(JSON.stringify({ photo: basename(PHOTO), device, first_load_bytes: firstLoad, load_ms: loadMs, analyse_ms: analyseMs, timings_ms: report.timings_ms }));
+  t.diagnostic(JSON.stringify({ photo: basename(photo), device, first_load_bytes: firstLoad, load_ms: loadMs, analyse_ms: analyseMs, timings_ms: report.timings_ms }));
   return { report, device, page };
 }
 
@@ -126,13 +126,13 @@ function iou(a, b) {
 }
 
 /** The native report of the photo is the browser's: the same words, masks that overlap, a score within a hundredth. */
-function agreesWithNative(t, report, weights) {
+function agreesWithNative(t, report, weights, photo = PHOTO) {
   const bin = process.env.FACEXT_BIN;
   if (!bin || !weights || !existsSync(bin)) {
     console.log('skipped: comparison with the native program (FACEXT_BIN, FACEXT_WEIGHTS, FACEXT_TINY)');
     return;
   }
-  const native = JSON.parse(execFileSync(bin, ['analyze', PHOTO, '--json', '--device', 'cpu', '--weights', weights], { stdio: ['ignore', 'pipe', 'ignore'] }));
+  const native = JSON.parse(execFileSync(bin, ['analyze', photo, '--json', '--device', 'cpu', '--weights', weights], { stdio: ['ignore', 'pipe', 'ignore'] }));
   assert.equal(report.program.weights_sha256, native.program.weights_sha256);
   assert.equal(report.faces.length, native.faces.length);
   report.faces.forEach((face, i) => {
@@ -164,6 +164,9 @@ test('masks are compared by their pixels', () => {
   assert.equal(iou(a, rle('<')), 0);
 });
 
+/** The report of the first test, for the one after it. */
+let untouched = null;
+
 test('the real page analyses a real photo on the processor', async (t) => {
   const why = missing('weights');
   if (why) return skip(t, why);
@@ -171,6 +174,46 @@ test('the real page analyses a real photo on the processor', async (t) => {
   assert.match(device, /Processor/);
   assert.match(report.program.device, /cpu/i);
   agreesWithNative(t, report, process.env.FACEXT_WEIGHTS);
+  if (report.status === 'ok') untouched = report;
+});
+
+/** The photo with a blurred patch in the middle of its face, drawn by the browser: a crude forgery with a place. */
+async function forgedCopy([x, y, w, h]) {
+  const browser = await startBrowser(null);
+  try {
+    const page = await browser.page('about:blank');
+    const png = await page.evaluate(
+      async ({ bytes, x, y, w, h }) => {
+        const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))]));
+        const canvas = Object.assign(document.createElement('canvas'), { width: bitmap.width, height: bitmap.height });
+        const draw = canvas.getContext('2d');
+        draw.drawImage(bitmap, 0, 0);
+        draw.beginPath();
+        draw.rect(x, y, w, h);
+        draw.clip();
+        draw.filter = `blur(${w / 14}px)`;
+        draw.drawImage(bitmap, 0, 0);
+        return canvas.toDataURL('image/png').split(',')[1];
+      },
+      { bytes: readFileSync(PHOTO).toString('base64'), x, y, w, h },
+    );
+    const path = join(OUT, `forged-${basename(PHOTO)}`);
+    writeFileSync(path, Buffer.from(png, 'base64'));
+    return path;
+  } finally {
+    await browser.close();
+  }
+}
+
+test('a forged copy scores higher, and browser and native agree about it too', async (t) => {
+  const why = missing('weights');
+  if (why) return skip(t, why);
+  if (!untouched) return skip(t, 'no report of the untouched photo');
+  const [x, y, w, h] = untouched.faces[0].box;
+  const photo = await forgedCopy([x + w * 0.2, y + h * 0.55, w * 0.6, h * 0.3].map(Math.round));
+  const { report } = await analyse(t, { query: '?device=cpu', args: [], photo });
+  assert.ok(report.faces[0].score > untouched.faces[0].score, `${report.faces[0].score} after ${untouched.faces[0].score}`);
+  agreesWithNative(t, report, process.env.FACEXT_WEIGHTS, photo);
 });
 
 test('the tiny weights run on software WebGPU', async (t) => {
