@@ -122,8 +122,9 @@ chromium() {
 }
 
 tiny_weights() {
-  # A small random model in the shipped format: the same kernels, toy answers; made again when the program changed.
-  if [ ! -s "$CACHE/weights-tiny/manifest.json" ] || [ "$BIN" -nt "$CACHE/weights-tiny/manifest.json" ]; then
+  # A small random model in the shipped format: the same kernels, toy answers; made again when the program or the weights changed.
+  if [ ! -s "$CACHE/weights-tiny/manifest.json" ] || [ "$BIN" -nt "$CACHE/weights-tiny/manifest.json" ] ||
+    [ weights/manifest.json -nt "$CACHE/weights-tiny/manifest.json" ]; then
     "$BIN" convert --preset tiny --base weights --seed 1 --out "$CACHE/weights-tiny"
   fi
 }

@@ -1,15 +1,14 @@
 //! The command line as a person meets it: what `facext analyze` prints, writes and returns, on good photos and on bad ones.
 //!
 //! Runs on a small random model that `facext convert` makes once from `weights/` (or `$FACEXT_WEIGHTS`): same files, same
-//! kernels, toy answers. Where masks are needed, two of its tensors are edited. Photos come from the set-up
-//! (`$FACEXT_CACHE` or `~/.cache/facext`, `samples/`); what is absent is skipped, and said.
+//! kernels, toy answers with phrases and masks. Photos come from the set-up (`$FACEXT_CACHE` or `~/.cache/facext`,
+//! `samples/`); what is absent is skipped, and said.
 
 mod schema;
 
 use facext::analyze::report::{Report, Status};
 use facext::image::{Mask, Rgb8, png};
-use facext::native::files;
-use facext::weights::{FileEntry, FileKind, Manifest, Stored, write_shards};
+use facext::weights::{FileKind, Manifest};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -76,40 +75,6 @@ fn tiny() -> Option<&'static Path> {
         println!("skipped: no weights/");
     }
     made.as_deref()
-}
-
-/// The small model with louder `<p>` and `</p>`, and evidence everywhere: answers have phrases, masks have pixels.
-fn grounded() -> Option<&'static Path> {
-    static MADE: OnceLock<PathBuf> = OnceLock::new();
-    let from = tiny()?;
-    Some(MADE.get_or_init(|| {
-        let mut w = files::read(from).unwrap();
-        let edit = |w: &mut files::Weights, name: &str, f: &dyn Fn(usize, f32) -> f32| {
-            let t = w.tensors.0.get(name).unwrap_or_else(|| panic!("no {name}"));
-            let values = t.to_f32().iter().enumerate().map(|(i, v)| f(i, *v)).collect();
-            let new = Stored::float(t.shape(), values);
-            w.tensors.0.insert(name.into(), new);
-        };
-        let dim = w.settings.model.lm_dim;
-        edit(&mut w, "language.lm.added.weight", &|i, v| if matches!(i / dim, 1 | 2) { v * 400.0 } else { v });
-        edit(&mut w, "vision.residual.evidence.bias", &|_, _| 0.3);
-        let dir = folder("grounded");
-        let (trained, rest): (Vec<_>, Vec<_>) = w.tensors.0.iter().partition(|(n, _)| n.contains("added") || n.contains("residual"));
-        let group = |v: Vec<(&String, &Stored)>| facext::weights::TensorMap(v.into_iter().map(|(n, t)| (n.clone(), t.clone())).collect());
-        let (trained, rest) = (group(trained), group(rest));
-        let written = write_shards(&[("rest", &rest), ("trained", &trained)]).unwrap();
-        let mut entries = written.entries;
-        for (name, bytes) in &written.files {
-            std::fs::write(dir.join(name), bytes).unwrap();
-        }
-        for (name, kind) in [("config.json", FileKind::Config), ("tokenizer.json", FileKind::Tokenizer)] {
-            let bytes = std::fs::read(from.join(name)).unwrap();
-            entries.push(FileEntry { name: name.into(), bytes: bytes.len() as u64, sha256: sha256(&bytes), kind });
-            std::fs::write(dir.join(name), bytes).unwrap();
-        }
-        std::fs::write(dir.join("manifest.json"), Manifest::new("tiny", entries, written.tensors, vec![]).to_json()).unwrap();
-        dir
-    }))
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -182,7 +147,7 @@ fn check(report: &Value, photo: &Path) -> Report {
 
 #[test]
 fn the_schema_check_sees_what_is_wrong() {
-    let (Some(weights), Some(photo)) = (grounded(), sample("astronaut.png")) else { return };
+    let (Some(weights), Some(photo)) = (tiny(), sample("astronaut.png")) else { return };
     let good = analyze(&photo, weights, &[]).report();
     assert_eq!(faults(&good), Vec::<String>::new());
     let wrong: [(&str, Value); 9] = [
@@ -208,7 +173,7 @@ fn the_schema_check_sees_what_is_wrong() {
 
 #[test]
 fn a_report_holds_what_is_documented_and_comes_out_the_same_again() {
-    let (Some(weights), Some(photo)) = (grounded(), sample("astronaut.png")) else { return };
+    let (Some(weights), Some(photo)) = (tiny(), sample("astronaut.png")) else { return };
     let run = analyze(&photo, weights, &[]);
     let report = check(&run.report(), &photo);
     assert_eq!((report.faces.len(), report.program.preset.as_str()), (1, "tiny"));
@@ -230,7 +195,7 @@ fn a_report_holds_what_is_documented_and_comes_out_the_same_again() {
 
 #[test]
 fn every_task_answers_in_its_own_form() {
-    let (Some(weights), Some(photo)) = (grounded(), sample("astronaut.png")) else { return };
+    let (Some(weights), Some(photo)) = (tiny(), sample("astronaut.png")) else { return };
     for task in ["age", "loc", "toe", "det", "cls"] {
         let report = check(&analyze(&photo, weights, &["--task", task]).report(), &photo);
         let face = &report.faces[0];
@@ -353,7 +318,7 @@ fn regions_by_name_by_box_and_by_mask() {
 
 #[test]
 fn out_writes_report_overlay_and_masks() {
-    let (Some(weights), Some(photo)) = (grounded(), sample("astronaut.png")) else { return };
+    let (Some(weights), Some(photo)) = (tiny(), sample("astronaut.png")) else { return };
     let out = folder("out").join("new/deeper");
     let run = analyze(&photo, weights, &["--out", out.to_str().unwrap()]);
     let report = check(&run.report(), &photo);

@@ -2,9 +2,9 @@
 //
 //   node tests/bench.mjs [--json FILE]     FACEXT_DIST, FACEXT_PHOTO, FACEXT_CACHE as in real.test.mjs; FACEXT_RUNS (default 3)
 //
-// The first run compiles the wasm's hot code, so the minimum is the figure of a second photo. Memory is the browser's own estimate of the page
-// with its worker, where it gives one.
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+// The first run compiles the wasm's hot code, so the minimum is the figure of a second photo. Memory is the peak resident size of
+// the renderer process that holds page and worker.
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { homedir, loadavg } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
@@ -28,11 +28,13 @@ try {
   for (let run = 0; run < RUNS; run++) {
     // A new name each time: the page must not take an answer that it already has.
     await page.locator('input[type=file]').setInputFiles({ name: `${run}-${basename(PHOTO)}`, mimeType: 'image/png', buffer: readFileSync(PHOTO) });
-    await page.waitForFunction((name) => document.querySelector('facext-analyzer')?.shadowRoot?.textContent?.includes(name) ?? false, `${run}-`).catch(() => {});
+    await page.waitForFunction((name) => document.querySelector('facext-analyzer')?.shadowRoot?.textContent?.includes(name) ?? false, `${run}-${basename(PHOTO)}`);
     await page.locator('[data-test="save"]').first().waitFor();
     const download = page.waitForEvent('download');
     await page.locator('[data-test="save"]').first().click();
-    reports.push(JSON.parse(readFileSync(await (await download).path(), 'utf8')));
+    const report = JSON.parse(readFileSync(await (await download).path(), 'utf8'));
+    if (report.file.name !== `${run}-${basename(PHOTO)}`) throw new Error(`this is the report of ${report.file.name}`);
+    reports.push(report);
   }
   const stages = {};
   for (const report of reports) {
@@ -53,7 +55,7 @@ try {
     code_brotli: sum((d) => brotliCompressSync(d, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }).length),
   };
   console.log(`first load ${mb(bytes.first_load)} (code: ${mb(bytes.code_raw)}, gzip ${mb(bytes.code_gzip)}, brotli ${mb(bytes.code_brotli)}); page to ready ${loadMs} ms on loopback`);
-  const peak = memory(browser);
+  const peak = memory();
   console.log(peak ? `largest renderer process ${peak} MiB at its peak` : 'peak memory: not measured (no /proc)');
   console.log(`load average ${loadavg().map((v) => v.toFixed(1)).join(' ')}`);
   const json = process.argv.indexOf('--json');
@@ -71,14 +73,20 @@ function mb(bytes) {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** Peak resident size of the largest renderer process, MiB, from /proc. */
+/** Peak resident size of our browser's largest renderer process, MiB, from /proc; null where there is none. */
 function memory() {
-  let peak = 0;
+  let peak = null;
+  if (!existsSync('/proc/self/stat')) return peak;
+  const parent = (pid) => Number(/^.*\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))[1]);
   for (const pid of readdirSync('/proc').filter((n) => /^\d+$/.test(n))) {
     try {
       if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=renderer')) continue;
+      // Another browser may run beside ours: ours descends from this process.
+      let up = Number(pid);
+      while (up > 1 && up !== process.pid) up = parent(up);
+      if (up !== process.pid) continue;
       const line = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-      if (line) peak = Math.max(peak, Math.round(Number(line[1]) / 1024));
+      if (line) peak = Math.max(peak ?? 0, Math.round(Number(line[1]) / 1024));
     } catch {
       // The process has ended meanwhile.
     }

@@ -12,7 +12,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { WWW, startBrowser, startServer } from './harness.mjs';
+import { OUT, WWW, startBrowser, startServer } from './harness.mjs';
 import { reportProblems } from './schema.mjs';
 
 const DIST = resolve(process.env.FACEXT_DIST ?? join(WWW, '../dist'));
@@ -33,7 +33,7 @@ function skip(t, why) {
 }
 
 /** Loads the page, analyses the photo, saves the report as a person would, and watches the network meanwhile. */
-async function analyse(t, { query, args, out }) {
+async function analyse(t, { query, args, out, photo = PHOTO }) {
   const server = await startServer({ root: DIST });
   const browser = await startBrowser(server, { args });
   t.after(async () => {
@@ -42,7 +42,8 @@ async function analyse(t, { query, args, out }) {
   });
   const page = await browser.page(server.url + query);
   page.setDefaultTimeout(TIMEOUT);
-  const failed = page.locator('[data-test="problem"]').waitFor().then(async () => {
+  // No limit of its own: what is waited for has one, and its message says what was missing.
+  const failed = page.locator('[data-test="problem"]').waitFor({ timeout: 0 }).then(async () => {
     throw new Error(`the page says: ${await page.locator('[data-test="problem"]').innerText()}`);
   });
   failed.catch(() => {});
@@ -60,7 +61,7 @@ async function analyse(t, { query, args, out }) {
   const asked = [];
   browser.context.on('request', (r) => !r.url().startsWith('blob:') && asked.push(r.url()));
   const begun = performance.now();
-  await page.locator('input[type=file]').setInputFiles({ name: basename(PHOTO), mimeType: 'image/png', buffer: readFileSync(PHOTO) });
+  await page.locator('input[type=file]').setInputFiles({ name: basename(photo), mimeType: 'image/png', buffer: readFileSync(photo) });
   await orFail(page.locator('[data-test="save"]').first().waitFor());
   const analyseMs = Math.round(performance.now() - begun);
   const download = page.waitForEvent('download');
@@ -76,7 +77,7 @@ async function analyse(t, { query, args, out }) {
     assert.equal(await page.locator('[data-test="phrase"]').count(), report.faces.flatMap((f) => f.spans.filter((s) => s.mask !== null)).length);
   }
   if (out) writeFileSync(out, JSON.stringify(report, null, 2));
-  t.diagnostic(JSON.stringify({ photo: basename(PHOTO), device, first_load_bytes: firstLoad, load_ms: loadMs, analyse_ms: analyseMs, timings_ms: report.timings_ms }));
+  t.diagnostic(JSON.stringify({ photo: basename(photo), device, first_load_bytes: firstLoad, load_ms: loadMs, analyse_ms: analyseMs, timings_ms: report.timings_ms }));
   return { report, device, page };
 }
 
@@ -109,39 +110,62 @@ function lengths(counts) {
   return out;
 }
 
+const area = (rle) => stretches(rle).reduce((sum, [from, to]) => sum + to - from, 0);
+
 function iou(a, b) {
   assert.deepEqual(a.size, b.size);
   const [x, y] = [stretches(a), stretches(b)];
-  const area = (s) => s.reduce((sum, [from, to]) => sum + to - from, 0);
   let both = 0;
   for (let i = 0, j = 0; i < x.length && j < y.length; ) {
     both += Math.max(0, Math.min(x[i][1], y[j][1]) - Math.max(x[i][0], y[j][0]));
     if (x[i][1] < y[j][1]) i++;
     else j++;
   }
-  const any = area(x) + area(y) - both;
+  const any = area(a) + area(b) - both;
   return any === 0 ? 1 : both / any;
 }
 
 /** The native report of the photo is the browser's: the same words, masks that overlap, a score within a hundredth. */
-function agreesWithNative(t, report, weights) {
+function agreesWithNative(t, report, weights, photo = PHOTO) {
   const bin = process.env.FACEXT_BIN;
   if (!bin || !weights || !existsSync(bin)) {
     console.log('skipped: comparison with the native program (FACEXT_BIN, FACEXT_WEIGHTS, FACEXT_TINY)');
     return;
   }
-  const native = JSON.parse(execFileSync(bin, ['analyze', PHOTO, '--json', '--device', 'cpu', '--weights', weights], { stdio: ['ignore', 'pipe', 'ignore'] }));
+  const native = JSON.parse(execFileSync(bin, ['analyze', photo, '--json', '--device', 'cpu', '--weights', weights], { stdio: ['ignore', 'pipe', 'ignore'] }));
   assert.equal(report.program.weights_sha256, native.program.weights_sha256);
   assert.equal(report.faces.length, native.faces.length);
   report.faces.forEach((face, i) => {
     const other = native.faces[i];
     assert.deepEqual([face.answer, face.band, face.family, face.spans], [other.answer, other.band, other.family, other.spans]);
     assert.ok(Math.abs(face.score - other.score) <= 0.01, `score ${face.score} and ${other.score}`);
+    assert.equal(face.masks.length, other.masks.length);
+    assert.deepEqual(face.masks.map((m) => m.concept), other.masks.map((m) => m.concept));
     const overlaps = face.masks.map((m, k) => iou(m.rle, other.masks[k].rle));
     assert.ok(overlaps.every((v) => v >= 0.99), `masks overlap by ${overlaps}`);
-    t.diagnostic(JSON.stringify({ native_score: other.score, browser_score: face.score, mask_iou: overlaps }));
+    t.diagnostic(JSON.stringify({ native_score: other.score, browser_score: face.score, mask_iou: overlaps, mask_pixels: face.masks.map((m) => area(m.rle)) }));
   });
 }
+
+/** The small model always grounds something; else a comparison of its masks would compare nothing. */
+function hasMasks(report) {
+  assert.ok(report.faces.some((f) => f.masks.some((m) => area(m.rle) > 0)), 'no mask with pixels');
+}
+
+test('masks are compared by their pixels', () => {
+  // Columns of a 4 × 3 mask: 0110, 0110, 0000 and 0011, 0011, 0000 by pycocotools' encoding of runs 1 2 2 2 5 and 2 2 2 2 4.
+  const rle = (counts) => ({ size: [4, 3], counts });
+  const [a, b] = [rle('12203'), rle('22202')];
+  assert.deepEqual([stretches(a), area(a)], [[[1, 3], [5, 7]], 4]);
+  assert.deepEqual([stretches(b), area(b)], [[[2, 4], [6, 8]], 4]);
+  assert.equal(iou(a, a), 1);
+  assert.equal(iou(a, b), 2 / 6);
+  assert.equal(iou(rle('<'), rle('<')), 1);
+  assert.equal(iou(a, rle('<')), 0);
+});
+
+/** The report of the first test, for the one after it. */
+let untouched = null;
 
 test('the real page analyses a real photo on the processor', async (t) => {
   const why = missing('weights');
@@ -150,6 +174,46 @@ test('the real page analyses a real photo on the processor', async (t) => {
   assert.match(device, /Processor/);
   assert.match(report.program.device, /cpu/i);
   agreesWithNative(t, report, process.env.FACEXT_WEIGHTS);
+  if (report.status === 'ok') untouched = report;
+});
+
+/** The photo with a blurred patch in the middle of its face, drawn by the browser: a crude forgery with a place. */
+async function forgedCopy([x, y, w, h]) {
+  const browser = await startBrowser(null);
+  try {
+    const page = await browser.page('about:blank');
+    const png = await page.evaluate(
+      async ({ bytes, x, y, w, h }) => {
+        const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))]));
+        const canvas = Object.assign(document.createElement('canvas'), { width: bitmap.width, height: bitmap.height });
+        const draw = canvas.getContext('2d');
+        draw.drawImage(bitmap, 0, 0);
+        draw.beginPath();
+        draw.rect(x, y, w, h);
+        draw.clip();
+        draw.filter = `blur(${w / 14}px)`;
+        draw.drawImage(bitmap, 0, 0);
+        return canvas.toDataURL('image/png').split(',')[1];
+      },
+      { bytes: readFileSync(PHOTO).toString('base64'), x, y, w, h },
+    );
+    const path = join(OUT, `forged-${basename(PHOTO)}`);
+    writeFileSync(path, Buffer.from(png, 'base64'));
+    return path;
+  } finally {
+    await browser.close();
+  }
+}
+
+test('a forged copy scores higher, and browser and native agree about it too', async (t) => {
+  const why = missing('weights');
+  if (why) return skip(t, why);
+  if (!untouched) return skip(t, 'no report of the untouched photo');
+  const [x, y, w, h] = untouched.faces[0].box;
+  const photo = await forgedCopy([x + w * 0.2, y + h * 0.55, w * 0.6, h * 0.3].map(Math.round));
+  const { report } = await analyse(t, { query: '?device=cpu', args: [], photo });
+  assert.ok(report.faces[0].score > untouched.faces[0].score, `${report.faces[0].score} after ${untouched.faces[0].score}`);
+  agreesWithNative(t, report, process.env.FACEXT_WEIGHTS, photo);
 });
 
 test('the tiny weights run on software WebGPU', async (t) => {
@@ -159,12 +223,13 @@ test('the tiny weights run on software WebGPU', async (t) => {
   const { report, device } = await analyse(t, { query: '?device=gpu&weights=./weights-tiny/', args, out: process.env.FACEXT_REPORT_TINY });
   assert.match(device, /Graphics processor/);
   assert.match(report.program.device, /gpu/i);
+  hasMasks(report);
   agreesWithNative(t, report, process.env.FACEXT_TINY);
 });
 
 for (const [name, args, reason] of [
-  ['absent WebGPU', [], /no graphics|no_adapter|WebGPU|does not offer/i],
-  ['a software adapter', ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'], /software|fallback|emulat/i],
+  ['absent WebGPU', ['--disable-features=WebGPU', '--disable-gpu'], /offers no (graphics processor|WebGPU)/],
+  ['a software adapter', ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'], /only emulates a graphics processor/],
 ]) {
   test(`${name} leads to the processor unasked, and the page says so`, async (t) => {
     const why = missing('weights-tiny');
@@ -173,5 +238,7 @@ for (const [name, args, reason] of [
     assert.match(device, /Processor/);
     assert.match(device, reason);
     assert.match(report.program.device, /cpu/i);
+    hasMasks(report);
+    agreesWithNative(t, report, process.env.FACEXT_TINY);
   });
 }

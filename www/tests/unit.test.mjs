@@ -59,6 +59,19 @@ test('every code of the crate has words on the page', async (t) => {
   for (const code of codes) assert.ok(ERRORS[code], `no words for ${code}`);
 });
 
+test('every reason and warning of the crate has words on the page', async (t) => {
+  const source = (name) => readFileSync(join(WWW, '../src', name), 'utf8');
+  if (!existsSync(join(WWW, '../src/face/mod.rs'))) return t.skip('skipped: src/ is not here');
+  const { NO_FACE, WARNINGS } = await load('words.ts');
+  const face = source('face/mod.rs');
+  const reasons = [...face.matchAll(/Self::\w+ => "(\w+)"/g)].map((m) => m[1]);
+  assert.deepEqual(reasons.sort(), Object.keys(NO_FACE).sort());
+  const of = (text, pattern) => [...text.matchAll(pattern)].map((m) => m[1]);
+  const warnings = [...of(face, /const [A-Z]+: &'static str = "(face_\w+)"/g), ...of(source('analyze/answer.rs'), /pub const [A-Z]+: &str = "(\w+)"/g)];
+  assert.ok(warnings.length >= 5, `found only ${warnings}`);
+  for (const code of warnings) assert.ok(WARNINGS[code], `no words for ${code}`);
+});
+
 test('byte ranges', () => {
   assert.deepEqual(parseRange('bytes=10-', 100), [10, 99]);
   assert.deepEqual(parseRange('bytes=10-19', 100), [10, 19]);
