@@ -5,7 +5,7 @@
 
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::weights::{Init, Vars};
+use crate::weights::Vars;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Tensor, activation::gelu};
@@ -25,9 +25,7 @@ impl Projector {
     /// `weights.*`
     pub fn build(cfg: &ModelConfig, v: &Vars) -> Result<Self> {
         let stacked = cfg.enc_out * cfg.proj_shuffle * cfg.proj_shuffle;
-        let mut fc2 = v.linear("fc2", cfg.lm_dim, cfg.lm_dim, true)?;
-        // Untrained visual tokens must not drown the text: start about as small as the language model's own embeddings.
-        fc2.weight = v.pp("fc2").param("weight", [cfg.lm_dim, cfg.lm_dim], Init::Normal(0.1 / (cfg.lm_dim as f32).sqrt()))?;
+        let fc2 = v.linear("fc2", cfg.lm_dim, cfg.lm_dim, true)?;
         Ok(Self { fc1: v.linear("fc1", stacked, cfg.lm_dim, true)?, fc2, shuffle: cfg.proj_shuffle })
     }
 
@@ -37,6 +35,16 @@ impl Projector {
         let (s, side) = (self.shuffle, g / self.shuffle);
         let cells: Tensor<6> = map.reshape([b, c, side, s, side, s]);
         let tokens = cells.permute([0, 2, 4, 3, 5, 1]).reshape([b, side * side, s * s * c]);
-        self.fc2.forward(gelu(self.fc1.forward(tokens)))
+        at_text_size(self.fc2.forward(gelu(self.fc1.forward(tokens))))
     }
+}
+
+/// Root mean square of the language model's own embeddings (0.098 in SmolLM2-135M's table).
+const TEXT_RMS: f64 = 0.1;
+
+/// Tokens of any size → tokens of the size of text, `[b, t, lm_dim]`. Without this, tokens made by training grow to twenty times
+/// the text within some hundred steps; what layers add to them is then lost, and so is every word beside them.
+pub(crate) fn at_text_size(x: Tensor<3>) -> Tensor<3> {
+    let rms = (x.clone().square().mean_dim(2) + 1e-6).sqrt();
+    x / rms * TEXT_RMS
 }

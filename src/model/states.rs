@@ -3,8 +3,8 @@
 //! Forward: the decoder's detection, classification, concept and region states become tokens beside the visual ones. The
 //! paper has the task tokens in its decoder; handing their states to the language model is ours. Each is a *soft word*: an
 //! embedding for each thing that the state may mean ("left eyebrow", "face swap"), weighted by the state's probability, plus
-//! a learned projection of the state. The embeddings start as the mean of those words' own (the language stage of training
-//! sets them) and are trained from there; the projection starts at zero. So training starts from tokens that lie among words
+//! a learned projection of the state as a shade of it. The embeddings start as the mean of those words' own (the language stage of training
+//! sets them) and are trained from there; the shade is at most a third of the word. So training starts from tokens among words
 //! which the language model knows.
 //!
 //! Back: the hidden state at the position that predicts `[SEG]` chooses among the decoder's concept prompts, plus a
@@ -12,6 +12,7 @@
 
 use crate::config::ModelConfig;
 use crate::error::Result;
+use crate::model::projector::at_text_size;
 use crate::model::tasks::TaskOutput;
 use crate::weights::{Init, Vars};
 use burn::module::{Module, Param};
@@ -47,6 +48,9 @@ impl Readout {
     }
 }
 
+/// Size of a state's shade relative to its word.
+const SHADE: f64 = 0.3;
+
 /// Soft words, see the module's text.
 #[derive(Module, Debug)]
 pub struct StateTokens {
@@ -66,13 +70,11 @@ impl StateTokens {
     /// `weights.*`
     pub fn build(cfg: &ModelConfig, v: &Vars) -> Result<Self> {
         let word = Init::Normal(0.05);
-        let mut project = v.linear("project", cfg.dec_dim, cfg.lm_dim, false)?;
-        project.weight = v.pp("project").param("weight", [cfg.dec_dim, cfg.lm_dim], Init::Const(0.0))?;
         Ok(Self {
             det_words: v.param("det_words", [2, cfg.lm_dim], word)?,
             cls_words: v.param("cls_words", [cfg.dec_classes, cfg.lm_dim], word)?,
             concept_words: v.param("concept_words", [cfg.dec_concepts + 1, cfg.lm_dim], word)?,
-            project,
+            project: v.linear("project", cfg.dec_dim, cfg.lm_dim, false)?,
         })
     }
 
@@ -93,7 +95,7 @@ impl StateTokens {
         let concepts = named * p.clone() + words.narrow(0, k, 1) * (p.neg() + 1.0);
         let states = r.states.clone();
         let picked = Tensor::cat(vec![states.clone().narrow(1, 0, 2), states.narrow(1, 3, k).select(1, ids)], 1);
-        Tensor::cat(vec![det, cls, concepts], 0).unsqueeze::<3>() + self.project.forward(picked)
+        Tensor::cat(vec![det, cls, concepts], 0).unsqueeze::<3>() + self.shade(picked)
     }
 
     /// Token of an asked region, `[1, 1, lm_dim]`; `None` without one.
@@ -101,7 +103,12 @@ impl StateTokens {
         let p = r.region.clone()?;
         let last = r.states.dims()[1] - 1;
         let word = Tensor::cat(vec![p.clone().neg() + 1.0, p], 1).matmul(self.det_words.val());
-        Some(word.unsqueeze::<3>() + self.project.forward(r.states.clone().narrow(1, last, 1)))
+        Some(word.unsqueeze::<3>() + self.shade(r.states.clone().narrow(1, last, 1)))
+    }
+
+    /// States `[b, t, dec_dim]` as a shade of the word they stand beside: never more than a part of it.
+    fn shade(&self, states: Tensor<3>) -> Tensor<3> {
+        at_text_size(self.project.forward(states)) * SHADE
     }
 }
 
