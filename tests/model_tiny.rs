@@ -277,7 +277,7 @@ fn an_interrupted_language_stage_ends_where_an_uninterrupted_one_does() {
         let vision = Vision::build(&cfg, &Vars::random(7, &Device::flex()).pp("vision")).unwrap();
         let speaking = Language::build(&cfg, &Vars::random(7, &device).pp("language")).unwrap();
         let args = args(out, steps);
-        let setup = language::Setup { cfg: &cfg, tokenizer: &tokenizer, sampler, val: &val, args: &args };
+        let setup = language::Setup { cfg: &cfg, tokenizer: &tokenizer, sampler, val: &val, begun: false, args: &args };
         let speaking = language::train(&setup, vision, speaking, &device).unwrap();
         export(&speaking, "language", |n| !n.contains(".Float.") && !is_frozen(n))
     });

@@ -1,6 +1,7 @@
 //! One face's answer: task tokens → score and band; language model → grounded text; `[SEG]` states → masks of the photo.
 
 use crate::analyze::generate::{Generated, generate};
+use crate::analyze::naming::Names;
 use crate::analyze::region::Asked;
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
 use crate::analyze::request::{Event, Listener, Request, Stage};
@@ -9,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::face::{Crop, Faces};
 use crate::fict;
 use crate::image::{BBox, Mask, Rle};
+use crate::model::presence::presence;
 use crate::model::states::Readout;
 use crate::model::tasks::Evidence;
 use crate::text::grammar::{Limits, Span as Piece, parse};
@@ -35,31 +37,34 @@ pub struct Verdict {
     pub family: Family,
     /// Labels of all concept leaves by presence, strongest first.
     pub ranked: Vec<usize>,
+    /// Presence of every concept leaf, 0..1.
+    pub presence: Vec<f32>,
 }
 
 impl Analyzer {
     /// Task tokens of a face, with an asked region or without. A region is one more token among the others, so it may move
     /// the score a little.
-    pub(crate) async fn verdict(&self, evidence: &Evidence, region: Option<&Asked>) -> Result<(Readout, Verdict)> {
+    pub(crate) async fn verdict(&self, evidence: &Evidence, labels: &[u8], region: Option<&Asked>) -> Result<(Readout, Verdict)> {
         let masks = region.map(|r| vec![r.mask.clone()]);
         let out = self.fifa.vision.tasks(evidence, masks.as_deref());
         let logit = read_back(out.det.clone()).await?;
-        let readout = Readout::of(&out);
+        let artifact = read_back(out.artifact.clone()).await?;
+        let presence = presence(&artifact, labels, self.settings.model.enc_image);
+        let readout = Readout::of(&out).with_presence(&presence);
         let cls = read_back(readout.cls.clone()).await?;
-        let presence = read_back(readout.presence.clone()).await?;
         let logit =
             logit.first().copied().filter(|v| v.is_finite()).ok_or_else(|| Error::Model("the detection score is not a number".into()))?;
         let best = (1..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(1);
         let mut ranked: Vec<usize> = (0..presence.len()).collect();
         ranked.sort_by(|a, b| presence[*b].total_cmp(&presence[*a]));
-        Ok((readout, Verdict { logit, family: Family::ALL.get(best).copied().unwrap_or(Family::Real), ranked }))
+        Ok((readout, Verdict { logit, family: Family::ALL.get(best).copied().unwrap_or(Family::Real), presence, ranked }))
     }
 
     /// The whole answer for one face.
     pub(crate) async fn answer<L: Listener>(
         &self,
         photo: &Photo,
-        (face, crop): (usize, &Crop),
+        (face, crop, labels): (usize, &Crop, &[u8]),
         evidence: &Evidence,
         (request, asked): (&Request, Option<&Asked>),
         (timings, warnings): (&mut BTreeMap<String, f64>, &mut Vec<String>),
@@ -71,7 +76,7 @@ impl Analyzer {
         listener.event(Event::Stage { stage: Stage::Evidence, face });
         listener.breathe().await?;
         let clock = Instant::now();
-        let (readout, verdict) = self.verdict(evidence, asked).await?;
+        let (readout, verdict) = self.verdict(evidence, labels, asked).await?;
         *timings.entry(Stage::Evidence.name().into()).or_default() += ms(clock);
         let score = self.settings.calibration.score(verdict.logit);
         let mut band = self.settings.calibration.band(score);
@@ -139,8 +144,9 @@ impl Analyzer {
             tokens: request.task.max_tokens().min(cfg.lm_answer),
             ..Limits::default()
         };
+        let names = Names::new(&self.tokenizer, &verdict.presence, asked.map(|a| a.shares.as_slice()))?;
         let mut timed = Timed { inner: listener, started: clock, first: None };
-        let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, (limits, face), &mut timed).await?;
+        let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, (limits, names, face), &mut timed).await?;
         let prefill = timed.first.unwrap_or_else(|| ms(clock));
         Ok((made, (prefill, ms(clock) - prefill)))
     }
@@ -159,7 +165,7 @@ impl Analyzer {
         let [_, n, side, _] = out.masks.dims();
         let logits = read_back(out.masks).await?;
         let quality = read_back(out.quality).await?;
-        let labels = self.labels(photo, face);
+        let labels = self.photo_labels(photo, face);
         let mut reports = Vec::with_capacity(n);
         for id in 0..n {
             let logits = &logits[id * side * side..][..side * side];
@@ -179,7 +185,7 @@ impl Analyzer {
     }
 
     /// Concept of every photo pixel for one face.
-    fn labels(&self, photo: &Photo, face: usize) -> Option<Vec<u8>> {
+    fn photo_labels(&self, photo: &Photo, face: usize) -> Option<Vec<u8>> {
         let Faces::Found(faces) = &photo.faces else { return None };
         Some(fict::labels(&faces.get(face)?.mesh, photo.picture.rgb.width, photo.picture.rgb.height))
     }

@@ -1,8 +1,9 @@
 //! The generation loop: prompt in, grounded text and `[SEG]` hidden states out.
 //!
 //! Greedy, under the grounded grammar: tokens that the grammar forbids cannot be chosen, tokens that it forces cost no
-//! read-back. `[SEG]` takes the hidden state at the position that predicts it, as LISA's and GLaMM's code does.
+//! read-back. Phrases are names of the concept tree ([`Names`]). `[SEG]` takes the hidden state at the position that predicts it, as LISA's and GLaMM's code does.
 
+use crate::analyze::naming::Names;
 use crate::analyze::request::{Event, Listener, Stage};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -32,7 +33,7 @@ pub async fn generate<L: Listener>(
     language: &Language,
     tokenizer: &Tokenizer,
     prompt: Tensor<3>,
-    (limits, face): (Limits, usize),
+    (limits, mut names, face): (Limits, Names, usize),
     listener: &mut L,
 ) -> Result<Generated> {
     let device = prompt.device();
@@ -51,13 +52,16 @@ pub async fn generate<L: Listener>(
     while !grammar.is_done() {
         listener.breathe().await?;
         let allowed = grammar.allowed();
-        let id = match allowed.only() {
+        let forced = if names.open() { names.only() } else { allowed.only() };
+        let id = match forced {
             Some(id) => id,
             None => {
                 let scores = super::read_back(language.lm.logits(last.clone())).await?;
-                allowed.best(&scores).ok_or_else(|| Error::Model("the model's output is not a number".into()))?
+                let best = if names.open() { names.best(&scores) } else { allowed.best(&scores) };
+                best.ok_or_else(|| Error::Model("the model's output is not a number".into()))?
             }
         };
+        names.push(id);
         if std::mem::take(&mut first) {
             listener.event(Event::Stage { stage: Stage::Generate, face });
         }
@@ -68,7 +72,10 @@ pub async fn generate<L: Listener>(
                     listener.event(if phrase { Event::Phrase { face, id: seg.len(), text } } else { Event::Text { face, text } });
                 }
             }
-            grammar::Event::PhraseStart => phrase = true,
+            grammar::Event::PhraseStart => {
+                phrase = true;
+                names.begin();
+            }
             grammar::Event::PhraseEnd => phrase = false,
             grammar::Event::Seg(_) => seg.push(last.clone().reshape([1, dim])),
             grammar::Event::End => break,

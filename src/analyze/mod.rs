@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod bands;
 pub mod generate;
+pub mod naming;
 pub mod region;
 pub mod report;
 pub mod request;
@@ -185,7 +186,8 @@ impl Analyzer {
         let mut faces: Vec<FaceReport> = Vec::new();
         for face in (0..count).filter(|f| request.face.is_none_or(|wanted| wanted == *f)) {
             let crop = self.crop(photo, face)?;
-            let asked = match region::place(photo, face, &crop, request)? {
+            let labels = self.crop_labels(photo, face, &crop);
+            let asked = match region::place(photo, &crop, &labels, request)? {
                 Place::Whole => None,
                 Place::Part(asked) => Some(asked),
                 // A box or drawing on one of several faces is a question about that face.
@@ -193,7 +195,8 @@ impl Analyzer {
             };
             let evidence = self.evidence(photo, face, &crop, &mut timings, listener).await?;
             faces.push(
-                self.answer(photo, (face, &crop), &evidence, (request, asked.as_ref()), (&mut timings, &mut warnings), listener).await?,
+                self.answer(photo, (face, &crop, &labels), &evidence, (request, asked.as_ref()), (&mut timings, &mut warnings), listener)
+                    .await?,
             );
         }
         if count > 0 && faces.is_empty() {
@@ -221,6 +224,14 @@ impl Analyzer {
                 Ok(Crop::around(face, &photo.picture.rgb, self.settings.model.enc_image))
             }
             Faces::NoneUsable { .. } => Err(Error::Request("the photo has no usable face".into())),
+        }
+    }
+
+    /// Concept leaf of every pixel of a face's crop.
+    fn crop_labels(&self, photo: &Photo, face: usize, crop: &Crop) -> Vec<u8> {
+        match &photo.faces {
+            Faces::Found(faces) => faces.get(face).map_or_else(Vec::new, |f| region::labels(f, crop)),
+            Faces::NoneUsable { .. } => Vec::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::analyze::Photo;
 use crate::analyze::request::Request;
 use crate::error::{Error, Result};
-use crate::face::{Crop, Faces};
+use crate::face::{Crop, Face};
 use crate::fict;
 use crate::image::Mask;
 use crate::model::region::RegionMask;
@@ -15,6 +15,8 @@ pub struct Asked {
     pub name: String,
     /// Its cells, in the crop's frame.
     pub mask: RegionMask,
+    /// Share of every concept leaf that it covers, 0..1.
+    pub shares: Vec<f32>,
 }
 
 /// Where a question looks, for one face.
@@ -27,25 +29,28 @@ pub enum Place {
     Elsewhere,
 }
 
-/// What a request asks about in one face.
+/// Concept leaf of every pixel of a face's crop, row-major `[side, side]`.
+pub fn labels(face: &Face, crop: &Crop) -> Vec<u8> {
+    let mesh: Vec<[f32; 3]> = face
+        .mesh
+        .iter()
+        .map(|p| {
+            let [x, y] = crop.to_crop([p[0], p[1]]);
+            [x, y, p[2]]
+        })
+        .collect();
+    fict::labels(&mesh, crop.side, crop.side)
+}
+
+/// What a request asks about in one face, whose crop has these [`labels`].
 ///
 /// # Errors
 /// [`Error::Request`] for an unknown name, a box without area, a malformed mask.
-pub fn place(photo: &Photo, face: usize, crop: &Crop, request: &Request) -> Result<Place> {
+pub fn place(photo: &Photo, crop: &Crop, labels: &[u8], request: &Request) -> Result<Place> {
     let side = crop.side;
     let (name, mask) = if let Some(region) = &request.region {
         let concept = fict::named(region).ok_or_else(|| Error::Request(format!("no region is called {region}")))?;
-        let Faces::Found(faces) = &photo.faces else { return Ok(Place::Elsewhere) };
-        let face = faces.get(face).ok_or_else(|| Error::Request(format!("there is no face {face}")))?;
-        let mesh: Vec<[f32; 3]> = face
-            .mesh
-            .iter()
-            .map(|p| {
-                let [x, y] = crop.to_crop([p[0], p[1]]);
-                [x, y, p[2]]
-            })
-            .collect();
-        (concept.en.to_string(), fict::mask(concept.id, &mesh, side, side).unwrap_or_else(|| empty(side)))
+        (concept.en.to_string(), fict::mask_of(labels, fict::leaf_set(concept.id).unwrap_or(0), side, side))
     } else if let Some(b) = &request.bbox {
         if ![b.x, b.y, b.w, b.h].iter().all(|v| v.is_finite()) || b.w <= 0.0 || b.h <= 0.0 {
             return Err(Error::Request("the box has no area".into()));
@@ -71,7 +76,20 @@ pub fn place(photo: &Photo, face: usize, crop: &Crop, request: &Request) -> Resu
     if mask.data.iter().all(|v| *v == 0) {
         return Ok(Place::Elsewhere);
     }
-    Ok(Place::Part(Asked { name, mask: RegionMask::from_crop_mask(&mask.data, side) }))
+    let shares = shares(labels, &mask);
+    Ok(Place::Part(Asked { name, mask: RegionMask::from_crop_mask(&mask.data, side), shares }))
+}
+
+/// Share of every leaf of a label map that a mask covers.
+fn shares(labels: &[u8], mask: &Mask) -> Vec<f32> {
+    let (mut area, mut both) = ([0u32; fict::LEAVES], [0u32; fict::LEAVES]);
+    for (l, m) in labels.iter().zip(&mask.data) {
+        if let Some(n) = area.get_mut(usize::from(*l)) {
+            *n += 1;
+            both[usize::from(*l)] += u32::from(*m);
+        }
+    }
+    area.iter().zip(&both).map(|(a, b)| *b as f32 / (*a).max(1) as f32).collect()
 }
 
 fn empty(side: usize) -> Mask {

@@ -9,6 +9,7 @@ pub mod lm;
 pub mod lm_cache;
 mod lm_parts;
 pub mod mask_decoder;
+pub mod presence;
 pub mod projector;
 pub mod prompt;
 pub mod region;

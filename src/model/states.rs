@@ -36,6 +36,13 @@ pub struct Readout {
 }
 
 impl Readout {
+    /// With the presence of every leaf given ([`crate::model::presence::presence`]), `[K]`, for a batch of one.
+    pub fn with_presence(self, presence: &[f32]) -> Self {
+        let device = self.det.device();
+        let data = TensorData::new(presence.to_vec(), [1, presence.len()]);
+        Self { presence: Tensor::from_data(data, &device), ..self }
+    }
+
     /// Probabilities from the task tokens' logits.
     pub fn of(out: &TaskOutput) -> Self {
         Self {

@@ -138,7 +138,7 @@ fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) -> Res
     let side = analyzer.settings.model.enc_image;
     let evidence = analyzer.fifa.vision.encode(crops_to_tensor(&[&sample.image.data], side, &Device::flex()));
     pollster::block_on(async {
-        let (readout, verdict) = analyzer.verdict(&evidence, None).await?;
+        let (readout, verdict) = analyzer.verdict(&evidence, &sample.labels, None).await?;
         let score = analyzer.settings.calibration.score(verdict.logit);
         let band = analyzer.settings.calibration.band(score);
         let cls = read_back(readout.cls.clone()).await?;

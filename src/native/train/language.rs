@@ -8,6 +8,7 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::fict;
 use crate::model::fifa::Language;
+use crate::model::presence::presence;
 use crate::model::region::RegionMask;
 use crate::model::states::Readout;
 use crate::model::vision::{Vision, crops_to_tensor};
@@ -41,6 +42,8 @@ pub struct Setup<'a> {
     pub sampler: Arc<Sampler>,
     /// Validation persons.
     pub val: &'a Sampler,
+    /// The run's folder already holds trained state words: go on from them.
+    pub begun: bool,
     /// The command's settings.
     pub args: &'a Args,
 }
@@ -64,7 +67,9 @@ struct Turn {
 pub fn train(setup: &Setup, vision: Vision, mut language: Language, device: &Device) -> Result<Language> {
     let (cfg, args) = (setup.cfg, setup.args);
     let tokenizer = Arc::new(Tokenizer::from_json(setup.tokenizer)?);
-    language = start_words(language, &tokenizer, device)?;
+    if !setup.begun {
+        language = start_words(language, &tokenizer, device)?;
+    }
     language = language.map(&mut Freeze { path: vec![] });
     let mut optimiser =
         AdamWConfig::new().with_weight_decay(0.0).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
@@ -143,9 +148,10 @@ fn turn(cfg: &ModelConfig, sampler: &Sampler, vision: &Vision, tokenizer: &Token
     let device = Device::flex();
     let evidence = vision.encode(crops_to_tensor(&[&sample.image.data], cfg.enc_image, &device));
     let out = vision.tasks(&evidence, region.as_ref().map(std::slice::from_ref));
-    let read = Readout::of(&out);
+    let artifact = out.artifact.clone().into_data().try_to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
+    let values = presence(&artifact, &sample.labels, cfg.enc_image);
+    let read = Readout::of(&out).with_presence(&values);
     let presence = read.presence.clone().into_data();
-    let values = presence.try_to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
     let mut ranked: Vec<usize> = (0..k).collect();
     ranked.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
     ranked.truncate(cfg.dec_states);

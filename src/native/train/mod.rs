@@ -85,7 +85,9 @@ pub fn run(args: &Args) -> Result<()> {
     let (device, label) = device::choose(&args.device)?;
     eprintln!("training on {label}: {} photos", sampler.photos());
     let mut tensors = weights.tensors;
-    tensors.0.extend(trained(&args.out)?.0);
+    let earlier = trained(&args.out)?;
+    let begun = earlier.0.contains_key("language.states.det_words");
+    tensors.0.extend(earlier.0);
     let tensors = Arc::new(tensors);
     let autodiff = device.clone().autodiff();
     match args.stage.as_str() {
@@ -112,7 +114,7 @@ pub fn run(args: &Args) -> Result<()> {
         "language" => {
             let vision = Vision::build(&cfg, &Vars::for_training(tensors.clone(), args.seed, &device).pp("vision"))?;
             let language = Language::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("language"))?;
-            let setup = language::Setup { cfg: &cfg, tokenizer: &weights.tokenizer, sampler, val: &val, args };
+            let setup = language::Setup { cfg: &cfg, tokenizer: &weights.tokenizer, sampler, val: &val, begun, args };
             let language = language::train(&setup, vision, language, &autodiff)?;
             keep(&args.out, export(&language, "language", |n| !n.contains(".Float.") && !is_frozen(n)))
         }
