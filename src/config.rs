@@ -140,7 +140,7 @@ impl ModelConfig {
             lm_rope_theta: 10_000.0,
             lm_norm_eps: 1e-5,
             lm_context: 192,
-            lm_answer: 24,
+            lm_answer: 32,
             lm_lora_rank: 4,
             lm_lora_alpha: 8.0,
             dec_dim: 32,

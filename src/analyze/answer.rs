@@ -139,12 +139,12 @@ impl Analyzer {
         let top: Vec<usize> = verdict.ranked.iter().copied().take(cfg.dec_states).collect();
         let clock = Instant::now();
         let spliced = self.fifa.language.splice(&prompt, evidence.map.clone(), readout, &top)?;
+        let names = Names::new(&self.tokenizer, &verdict.presence, asked.map(|a| a.shares.as_slice()))?;
         let limits = Limits {
             phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 },
+            phrase_tokens: names.longest(),
             tokens: request.task.max_tokens().min(cfg.lm_answer),
-            ..Limits::default()
         };
-        let names = Names::new(&self.tokenizer, &verdict.presence, asked.map(|a| a.shares.as_slice()))?;
         let mut timed = Timed { inner: listener, started: clock, first: None };
         let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, (limits, names, face), &mut timed).await?;
         let prefill = timed.first.unwrap_or_else(|| ms(clock));

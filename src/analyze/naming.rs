@@ -63,6 +63,11 @@ impl Names {
         Ok(Self { names, at: None, close: tokenizer.ids().close })
     }
 
+    /// Tokens of the longest name.
+    pub fn longest(&self) -> usize {
+        self.names.iter().map(|n| n.tokens.len()).max().unwrap_or(1)
+    }
+
     /// `<p>` was said.
     pub fn begin(&mut self) {
         self.at = Some(0);

@@ -154,7 +154,9 @@ impl Grounded {
         match self.place {
             Place::Outside => {
                 a.text = left >= 2;
-                a.open = self.segs < self.limits.phrases && left >= WHOLE_PHRASE;
+                // A phrase that is begun can always be said to its end.
+                let whole = self.limits.phrase_tokens.saturating_add(WHOLE_PHRASE - 1);
+                a.open = self.segs < self.limits.phrases && left >= whole;
                 a.end = self.tokens > 0;
             }
             Place::Phrase(0) => a.text = true,
@@ -215,7 +217,7 @@ impl Grounded {
 /// `text.failed` for an answer against the grammar: an unclosed or empty phrase, a phrase without `[SEG]`, a `[SEG]`
 /// without phrase, anything behind the end, tokens that are no text.
 pub fn parse(tokenizer: &Tokenizer, answer: &[u32]) -> Result<Vec<Span>> {
-    let all = Limits { phrases: usize::MAX, phrase_tokens: usize::MAX, tokens: usize::MAX };
+    let all = Limits { phrases: usize::MAX, phrase_tokens: usize::MAX / 2, tokens: usize::MAX };
     let mut grammar = Grounded::new(tokenizer.ids(), all);
     let mut spans = Vec::new();
     let mut text = Vec::new();
