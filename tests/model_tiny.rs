@@ -238,6 +238,7 @@ fn args(out: &Path, steps: usize) -> Args {
         validate: 2,
         difficulty: 0.5,
         repeat: 0,
+        go_on: false,
         device: "cpu".into(),
     }
 }

@@ -1,6 +1,6 @@
 //! One face's answer: task tokens → score and band; language model → grounded text; `[SEG]` states → masks of the photo.
 
-use crate::analyze::generate::{Generated, generate};
+use crate::analyze::generate::{Generated, Plan, generate};
 use crate::analyze::naming::Names;
 use crate::analyze::region::Asked;
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
@@ -145,8 +145,10 @@ impl Analyzer {
             phrase_tokens: names.longest(),
             tokens: request.task.max_tokens().min(cfg.lm_answer),
         };
+        // A person's own question may be answered without a claim.
+        let plan = Plan { limits, names, claims_are_grounded: request.question.is_none(), face };
         let mut timed = Timed { inner: listener, started: clock, first: None };
-        let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, (limits, names, face), &mut timed).await?;
+        let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, plan, &mut timed).await?;
         let prefill = timed.first.unwrap_or_else(|| ms(clock));
         Ok((made, (prefill, ms(clock) - prefill)))
     }

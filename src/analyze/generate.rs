@@ -1,8 +1,10 @@
 //! The generation loop: prompt in, grounded text and `[SEG]` hidden states out.
 //!
 //! Greedy, under the grounded grammar: tokens that the grammar forbids cannot be chosen, tokens that it forces cost no
-//! read-back. Phrases are names of the concept tree ([`Names`]). `[SEG]` takes the hidden state at the position that predicts it, as LISA's and GLaMM's code does.
+//! read-back. Phrases are names of the concept tree ([`Names`]). `[SEG]` takes the hidden state at the position that
+//! predicts it, as LISA's and GLaMM's code does.
 
+use crate::analyze::answer::claims_signs;
 use crate::analyze::naming::Names;
 use crate::analyze::request::{Event, Listener, Stage};
 use crate::config::ModelConfig;
@@ -23,7 +25,19 @@ pub struct Generated {
     pub complete: bool,
 }
 
-/// Runs the language model on a spliced prompt `[1, t, lm_dim]`, for one answer about `face`.
+/// What bounds one answer.
+pub struct Plan {
+    /// Length and number of phrases.
+    pub limits: Limits,
+    /// What phrases may say.
+    pub names: Names,
+    /// An answer that claims signs may not end before it has named and marked one: a claim without a place cannot be checked.
+    pub claims_are_grounded: bool,
+    /// Which face of the photo, for events.
+    pub face: usize,
+}
+
+/// Runs the language model on a spliced prompt `[1, t, lm_dim]`, for one answer.
 ///
 /// # Errors
 /// [`Error::Request`] when prompt and longest answer do not fit the cache; [`Error::Cancelled`] from the listener;
@@ -33,7 +47,7 @@ pub async fn generate<L: Listener>(
     language: &Language,
     tokenizer: &Tokenizer,
     prompt: Tensor<3>,
-    (limits, mut names, face): (Limits, Names, usize),
+    Plan { limits, mut names, claims_are_grounded, face }: Plan,
     listener: &mut L,
 ) -> Result<Generated> {
     let device = prompt.device();
@@ -48,10 +62,13 @@ pub async fn generate<L: Listener>(
     let mut last: Tensor<3> = hidden.narrow(1, length - 1, 1);
     let mut stream = TextStream::default();
     let (mut ids, mut seg, mut phrase) = (Vec::new(), Vec::new(), false);
-    let mut first = true;
+    let (mut first, mut said) = (true, String::new());
     while !grammar.is_done() {
         listener.breathe().await?;
-        let allowed = grammar.allowed();
+        let mut allowed = grammar.allowed();
+        if claims_are_grounded && allowed.open && grammar.segs() == 0 && claims_signs(&said) {
+            allowed.end = false;
+        }
         let forced = if names.open() { names.only() } else { allowed.only() };
         let id = match forced {
             Some(id) => id,
@@ -68,6 +85,7 @@ pub async fn generate<L: Listener>(
         match grammar.push(id)? {
             grammar::Event::Text => {
                 let text = stream.push(tokenizer, id);
+                said.push_str(&text);
                 if !text.is_empty() {
                     listener.event(if phrase { Event::Phrase { face, id: seg.len(), text } } else { Event::Text { face, text } });
                 }

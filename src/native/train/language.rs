@@ -42,7 +42,7 @@ pub struct Setup<'a> {
     pub sampler: Arc<Sampler>,
     /// Validation persons.
     pub val: &'a Sampler,
-    /// The run's folder already holds trained state words: go on from them.
+    /// The state words are trained already: go on from them.
     pub begun: bool,
     /// The command's settings.
     pub args: &'a Args,
@@ -136,8 +136,7 @@ fn turn(cfg: &ModelConfig, sampler: &Sampler, vision: &Vision, tokenizer: &Token
     let (question, region) = ask(&qa, &sample, cfg.enc_image, &mut rng);
     let layout = Layout { visual: cfg.visual_tokens(), states: 2 + cfg.dec_states, region: usize::from(region.is_some()) };
     let prompt = prompt(tokenizer, layout, &question)?;
-    let mut answer = encode(tokenizer, &parse_marked(&qa.answer.text)?)?;
-    answer.push(tokenizer.ids().turn_end);
+    let answer = encode(tokenizer, &parse_marked(&qa.answer.text)?)?;
     let k = cfg.dec_concepts;
     let mut seg = vec![0.0; qa.answer.concepts.len() * k];
     for (row, id) in seg.chunks_exact_mut(k).zip(&qa.answer.concepts) {

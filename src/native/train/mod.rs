@@ -1,7 +1,8 @@
 //! `facext train`: burn autodiff on the same model code that ships.
 //!
 //! Three stages. `residual` trains the residual branch alone, which is cheap and needs most samples; `vision` trains all
-//! that sees around it; `language` trains what speaks, from frozen vision. All resume from their last checkpoint. What they made is put into `trained.safetensors`, which `facext convert --trained` takes.
+//! that sees around it; `language` trains what speaks, from frozen vision. All resume from their last checkpoint. What they
+//! made is put into `trained.safetensors`, which `facext convert --trained` takes.
 
 pub mod batch;
 pub mod calibrate;
@@ -67,6 +68,10 @@ pub struct Args {
     /// Draw only the first so many samples over and over: a check that a model can learn them by heart. 0 = off.
     #[arg(long, default_value_t = 0)]
     pub repeat: u64,
+    /// Language stage: the weights to start from hold a trained language half; go on from it. Otherwise state words begin as the
+    /// words they stand for, unless the run's folder holds trained ones.
+    #[arg(long)]
+    pub go_on: bool,
     /// auto, cpu or gpu.
     #[arg(long, default_value = "cpu", value_parser = ["auto", "cpu", "gpu"])]
     pub device: String,
@@ -86,7 +91,7 @@ pub fn run(args: &Args) -> Result<()> {
     eprintln!("training on {label}: {} photos", sampler.photos());
     let mut tensors = weights.tensors;
     let earlier = trained(&args.out)?;
-    let begun = earlier.0.contains_key("language.states.det_words");
+    let begun = args.go_on || earlier.0.contains_key("language.states.det_words");
     tensors.0.extend(earlier.0);
     let tensors = Arc::new(tensors);
     let autodiff = device.clone().autodiff();
