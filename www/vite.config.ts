@@ -14,7 +14,7 @@ const outDir = resolve(here, process.env.FACEXT_DIST ?? '../dist');
 export default defineConfig({
   root: here,
   base: './',
-  resolve: { alias: { '#pkg': pkg } },
+  resolve: { alias: { '#pkg': pkg, '#assets': resolve(here, 'src/assets.ts') } },
   build: {
     outDir,
     // build.sh puts weights/ beside the page: only what an earlier build wrote may go (see the plugin below).

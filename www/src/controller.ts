@@ -7,7 +7,8 @@
 import { Fault, toFault } from './fault';
 import type { Box, Opened, ProgressEvent, Region, Request, Task, WorkerEvent } from './protocol';
 import { applyEvent, finish, newRun, sameRef, type MaskRef, type Run } from './run';
-import type { Session, SessionEvent } from './session';
+import type { Client } from './engine';
+import type { SessionEvent } from './session';
 import { NOTICES, STAGES, TASKS, bytesWords } from './words';
 
 export type Model =
@@ -57,7 +58,7 @@ export class Controller {
   private ticket = 0;
 
   constructor(
-    readonly session: Session,
+    readonly session: Client,
     private readonly changed: () => void,
     readonly say: (text: string) => void,
   ) {}
@@ -308,7 +309,8 @@ export class Controller {
     this.set({ runs: this.runs.map((run) => (run.id === id ? change(run) : run)) });
   }
 
-  private fail(thrown: unknown): void {
+  /** Shows what went wrong; a stop is no problem. */
+  fail(thrown: unknown): void {
     const fault = toFault(thrown);
     if (fault.code === 'cancelled') return this.say('Stopped');
     if (fault.code === 'storage.gone') this.set({ model: { state: 'needed', missing: Number(fault.detail) || 0, total: Number(fault.detail) || 0 } });

@@ -1,14 +1,14 @@
 /**
  * `<facext-analyzer>`: the whole tool as one element. State lives in `controller.ts`, views in `view-*.ts`, wording in `words.ts`.
  *
- * Attributes: `weights-base` (directory of the weights, default `./weights/` beside the page), `device` (`auto`, `cpu`, `gpu`). Text from the
- * model, file names and error details reach the document only as text nodes.
+ * Its attributes, methods and events are in `widget.ts`. Slots: `intro` (in place of the steps that are shown before a photo is chosen) and
+ * `footer`. Text from the model, file names and error details reach the document only as text nodes.
  */
-import { LitElement, html, nothing, type PropertyValues } from 'lit';
+import { html, nothing, type PropertyValues } from 'lit';
 import { Announcer } from './announcer';
 import { BoxTool } from './box-tool';
-import { Controller } from './controller';
-import { createSession } from './engine';
+import type { Controller } from './controller';
+import { Fault } from './fault';
 import { Overlay, type OverlayMask, type Scene } from './overlay';
 import type { Run } from './run';
 import { styles } from './styles';
@@ -16,23 +16,47 @@ import { askCard } from './view-ask';
 import { deviceLine, modelCard } from './view-model';
 import { emptyState, photoCard } from './view-photo';
 import { introCard, limitsCard, markNumber, resultCards } from './view-result';
+import { fetchPhoto, sourceCard } from './view-source';
+import { Widget } from './widget';
 import { errorWords } from './words';
 
-export class FacextAnalyzer extends LitElement {
+/**
+ * Checks a photo of a face for traces of manipulation, inside the browser.
+ *
+ * @tag facext-analyzer
+ * @attr {string} weights-base - Directory of the weights; default `weights/` in `asset-base` if that is set, else beside the page.
+ * @attr {string} asset-base - Directory of `worker.js` and `facext_bg.wasm`; default: where the bundler put them.
+ * @attr {"auto"|"cpu"|"gpu"} device - What computes.
+ * @attr {string} src - Address of a photo that the person is asked about.
+ * @attr {boolean} whole-page - Photos may be dropped and pasted anywhere on the page.
+ * @slot intro - In place of the steps that are shown before a photo is chosen.
+ * @slot footer - Below everything.
+ * @csspart layout - The grid of photo, results and questions.
+ * @csspart drop - The empty state.
+ * @csspart photo - The photo's card.
+ * @csspart source - The question about `src`.
+ * @csspart model - The model's card, until it is ready.
+ * @csspart result - A card for each answer.
+ * @csspart problem - What went wrong.
+ * @cssprop --accent - Buttons, links, what is selected.
+ * @cssprop --accent-ink - Text on it.
+ * @cssprop --ink - Text.
+ * @cssprop --soft - Text of lesser weight.
+ * @cssprop --card - Ground of the cards.
+ * @cssprop --line - Borders.
+ * @cssprop --radius - Corners of the cards.
+ * @cssprop --gap - Space between cards.
+ */
+export class FacextAnalyzer extends Widget {
   static override styles = styles;
   static override properties = {
-    weightsBase: { attribute: 'weights-base' },
-    device: {},
     dragging: { type: Boolean, reflect: true },
     status: { state: true },
   };
 
-  declare weightsBase: string;
-  declare device: string;
   declare dragging: boolean;
   declare status: string;
 
-  private controller: Controller | null = null;
   private readonly announcer = new Announcer((text) => (this.status = text));
   private readonly overlay = new Overlay();
   private readonly resizes = new ResizeObserver(() => this.paint());
@@ -51,29 +75,23 @@ export class FacextAnalyzer extends LitElement {
 
   constructor() {
     super();
-    this.weightsBase = '';
-    this.device = '';
     this.dragging = false;
     this.status = '';
   }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.controller ??= new Controller(
-      createSession({ weightsBase: this.weightsBase, device: this.device }),
-      () => this.requestUpdate(),
-      (text) => this.announcer.say(text),
-    );
+    const controller = this.attach((text) => this.announcer.say(text));
     this.listeners = new AbortController();
     const options = { signal: this.listeners.signal };
-    // Drop and paste anywhere on the page.
-    window.addEventListener('dragover', (e) => this.onDragOver(e), options);
-    window.addEventListener('dragleave', (e) => !e.relatedTarget && (this.dragging = false), options);
-    window.addEventListener('drop', (e) => this.onDrop(e), options);
-    window.addEventListener('paste', (e) => this.onPaste(e), options);
+    const target: EventTarget = this.wholePage ? window : this;
+    target.addEventListener('dragover', (e) => this.onDragOver(e as DragEvent), options);
+    target.addEventListener('dragleave', (e) => this.onDragLeave(e as DragEvent), options);
+    target.addEventListener('drop', (e) => this.onDrop(e as DragEvent), options);
+    target.addEventListener('paste', (e) => this.onPaste(e as ClipboardEvent), options);
     window.addEventListener('keydown', (e) => this.onEscape(e), options);
     this.renderRoot.addEventListener('transitionend', () => this.paint(), options);
-    if (this.controller.model.state === 'preparing') void this.controller.prepare();
+    if (controller.model.state === 'preparing') void controller.prepare();
   }
 
   override disconnectedCallback(): void {
@@ -81,8 +99,7 @@ export class FacextAnalyzer extends LitElement {
     this.listeners?.abort();
     this.announcer.stop();
     this.resizes.disconnect();
-    this.controller?.session.dispose();
-    this.controller = null;
+    this.detach();
   }
 
   protected override render() {
@@ -105,11 +122,13 @@ export class FacextAnalyzer extends LitElement {
           ${this.problemCard(c)}
           ${c.notice ? html`<p class="card notice small" data-test="notice">${c.notice}</p>` : nothing}
           ${c.photo && this.viewFailed === c.photo.url ? html`<p class="card notice small">This browser cannot show the photo, but it can be checked.</p>` : nothing}
+          ${sourceCard(this.src, (url) => void this.fetchSource(url), () => (this.src = ''))}
           ${modelCard(c)} ${resultCards(c, (run) => this.save(run))}
-          ${c.photo ? nothing : introCard()} ${limitsCard()} ${deviceLine(c)}
+          ${c.photo ? nothing : html`<slot name="intro">${introCard()}</slot>`} ${limitsCard()} ${deviceLine(c)}
         </div>
         ${askCard(c, (box) => this.boxTool.fit(box))}
       </div>
+      <slot name="footer"></slot>
     `;
   }
 
@@ -221,10 +240,24 @@ export class FacextAnalyzer extends LitElement {
     input.value = '';
   }
 
+  private async fetchSource(url: URL): Promise<void> {
+    this.src = '';
+    try {
+      await this.open(await fetchPhoto(url));
+    } catch (thrown) {
+      this.controller?.fail(new Fault('source.failed', `${url.host}: ${String(thrown)}`));
+    }
+  }
+
   private onDragOver(event: DragEvent): void {
     if (!event.dataTransfer?.types.includes('Files')) return;
     event.preventDefault();
     this.dragging = true;
+  }
+
+  private onDragLeave(event: DragEvent): void {
+    const to = event.relatedTarget;
+    if (!(to instanceof Node) || !(this.wholePage || this.contains(to) || this.renderRoot.contains(to))) this.dragging = false;
   }
 
   private onDrop(event: DragEvent): void {
@@ -269,10 +302,3 @@ export class FacextAnalyzer extends LitElement {
 export function define(name = 'facext-analyzer'): void {
   if (!customElements.get(name)) customElements.define(name, FacextAnalyzer);
 }
-
-declare global {
-  interface HTMLElementTagNameMap {
-    'facext-analyzer': FacextAnalyzer;
-  }
-}
-

@@ -1,7 +1,7 @@
 /**
- * The page: registers the element, after handing it the two query parameters that tests and the curious may set.
+ * The page: registers the element, after handing it the query parameters that a link may set.
  *
- * `?weights=./weights-tiny/` another weights directory beside the page, `?device=cpu|gpu`.
+ * `?weights=./weights-tiny/` another weights directory beside the page, `?device=cpu|gpu`, `?src=` address of a photo.
  */
 import './page.css';
 import { define } from './element';
@@ -13,4 +13,7 @@ const weights = query.get('weights');
 if (element && weights && new URL(weights, document.baseURI).origin === location.origin) element.setAttribute('weights-base', weights);
 const device = query.get('device');
 if (element && (device === 'cpu' || device === 'gpu')) element.setAttribute('device', device);
+// A photo by its address: the element asks before it fetches anything.
+const src = query.get('src');
+if (element && src) element.setAttribute('src', src);
 define();

@@ -8,6 +8,10 @@ declare module '#pkg/facext_bg.wasm?url' {
   const url: string;
   export default url;
 }
+// Which of the two `assets` files it is, the build says.
+declare module '#assets' {
+  export function assetUrls(base: string): import('./spawn').AssetUrls;
+}
 declare module '*?worker&url' {
   const url: string;
   export default url;

@@ -25,6 +25,8 @@ export interface SessionOptions {
 
 export interface CallOptions {
   signal?: AbortSignal;
+  /** The photo that the call is about, where several clients share the session; the same object in each call. */
+  photo?: Photo;
   onEvent?(event: WorkerEvent | SessionEvent): void;
 }
 
@@ -37,7 +39,7 @@ interface Pending {
   onEvent?: CallOptions['onEvent'];
 }
 
-interface Photo {
+export interface Photo {
   bytes: Uint8Array;
   name: string;
 }
@@ -94,7 +96,7 @@ export class Session {
 
   /** Decodes a photo and finds its faces. A photo that fails leaves the earlier one in place. */
   open(bytes: Uint8Array, name: string, options: CallOptions = {}): Promise<Opened> {
-    const photo = { bytes, name };
+    const photo = options.photo ?? { bytes, name };
     return this.enqueue(options.signal, () =>
       this.repeatOnce(options, async () => {
         await this.reachLoaded(options);
@@ -107,12 +109,18 @@ export class Session {
 
   /** Answers one request about the open photo, streaming events. */
   analyze(request: Request, options: CallOptions = {}): Promise<Report> {
+    return this.withPhoto(options, async () => (await this.call({ type: 'analyze', request }, options)) as Report);
+  }
+
+  /** Does something with the open photo, which a replaced worker is given again first. */
+  private withPhoto<T>(options: CallOptions, work: () => Promise<T>): Promise<T> {
     return this.enqueue(options.signal, () =>
       this.repeatOnce(options, async () => {
         await this.reachLoaded(options);
-        if (!this.photo) throw new Fault('request.bad', 'no photo is open');
-        if (this.opened !== this.photo) await this.sendPhoto(this.photo, options);
-        return (await this.call({ type: 'analyze', request }, options)) as Report;
+        const photo = options.photo ?? this.photo;
+        if (!photo) throw new Fault('request.bad', 'no photo is open');
+        if (this.opened !== photo) await this.sendPhoto(photo, options);
+        return work();
       }),
     );
   }
@@ -193,6 +201,8 @@ export class Session {
       throw new Fault('storage.gone', `${prepared.missing}`);
     }
     this.loaded = (await this.call({ type: 'load' }, options)) as Ready;
+    // Another client of this session that asks from now on has nothing to download.
+    prepared.missing = 0;
     this.level = 'loaded';
     this.standBy();
     return this.loaded;

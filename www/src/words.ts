@@ -44,6 +44,7 @@ export const ERRORS: Record<string, ErrorWords> = {
   'storage.gone': { title: 'The model is no longer in this browser’s storage.', next: 'Download it again. Private windows forget it when work is stopped.' },
   'worker.crashed': { title: 'The analysis crashed twice.', next: 'Your photo is still here. Try another copy of it, or close other tabs to free memory.' },
   'file.unreadable': { title: 'This file cannot be opened.', next: 'It may have been moved or changed since you chose it. Choose it again.' },
+  'source.failed': { title: 'The photo could not be fetched from there.', next: 'Its site may forbid it. Save the photo on your device and choose the file.' },
   unknown: { title: 'Something unexpected went wrong.', next: 'Try again. If it stays, reload the page.' },
 };
 

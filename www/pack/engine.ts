@@ -1,0 +1,2 @@
+/** The engine without the element. */
+export { Facext, Fault } from '../src/facext';

@@ -1,0 +1,34 @@
+/** A photo named by its address: asked about first, fetched only after a click. */
+import { html, nothing, type TemplateResult } from 'lit';
+
+/** `src` as an absolute URL; null where it is none that can be fetched. */
+export function sourceUrl(src: string): URL | null {
+  if (!src || !URL.canParse(src, document.baseURI)) return null;
+  const url = new URL(src, document.baseURI);
+  return ['https:', 'http:', 'blob:', 'data:'].includes(url.protocol) ? url : null;
+}
+
+export function sourceCard(src: string, fetchIt: (url: URL) => void, no: () => void): TemplateResult | typeof nothing {
+  const url = sourceUrl(src);
+  if (!url) return nothing;
+  const foreign = url.origin !== location.origin && url.protocol.startsWith('http');
+  const name = url.protocol.startsWith('http') ? decodeURI(url.pathname).split('/').pop() || url.pathname : 'the photo of this page';
+  return html`<section class="card stack" part="source" aria-label="Photo by address" data-test="source">
+    <h2>Check ${name}?</h2>
+    <p class="soft small">
+      ${foreign ? `The photo is fetched from ${url.host}, which learns that you asked for it.` : 'The photo is fetched from this site.'} It is
+      checked here, and sent nowhere.
+    </p>
+    <div class="row">
+      <button class="primary" data-test="source-yes" @click=${() => fetchIt(url)}>Fetch the photo</button>
+      <button data-test="source-no" @click=${no}>No</button>
+    </div>
+  </section>`;
+}
+
+/** The photo at an address, with no cookies and no referrer. Rejects where the site, its CORS rules or this page's policy say no. */
+export async function fetchPhoto(url: URL): Promise<File> {
+  const answer = await fetch(url, { mode: 'cors', credentials: 'omit', referrerPolicy: 'no-referrer', redirect: 'follow' });
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  return new File([await answer.blob()], url.pathname.split('/').pop() || 'photo');
+}
