@@ -353,6 +353,85 @@ fn out_writes_report_overlay_and_masks() {
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2 + report.faces[0].masks.len());
 }
 
+/// `verify` with the checks that did not agree.
+fn verify(report: &Path, photo: &Path, weights: &Path) -> (i32, Vec<String>) {
+    let [report, photo, weights] = [report, photo, weights].map(|p| p.to_str().unwrap());
+    let run = facext(&["verify", report, photo, "--device", "cpu", "--json", "--weights", weights]);
+    let Ok(told) = serde_json::from_str::<Value>(&run.out) else { return (run.code, vec![run.refused().1.to_string()]) };
+    assert_eq!(told["agrees"], Value::Bool(run.code == 0), "{told}");
+    let checks = told["checks"].as_array().unwrap();
+    assert!(!checks.is_empty());
+    (run.code, checks.iter().filter(|c| c["agrees"] == false).map(|c| c["what"].as_str().unwrap().to_string()).collect())
+}
+
+#[test]
+fn a_report_is_verified_and_what_was_changed_in_it_is_named() {
+    let (Some(weights), Some(photo)) = (tiny(), sample("astronaut.png")) else { return };
+    let dir = folder("verify");
+    let write = |name: &str, report: &Value| {
+        let path = dir.join(name);
+        std::fs::write(&path, report.to_string()).unwrap();
+        path
+    };
+    let none = Vec::<String>::new();
+    let good = analyze(&photo, weights, &["--region", "nose"]).report();
+    assert_eq!(good["request"], serde_json::json!({ "task": "age", "region": "nose" }));
+    assert!(!good["faces"][0]["masks"].as_array().unwrap().is_empty());
+    assert_eq!(verify(&write("good.json", &good), &photo, weights), (0, none.clone()));
+
+    // A report may leave the name out, and come from another time or version.
+    let mut shared = good.clone();
+    shared["file"]["name"] = "".into();
+    shared["timings_ms"] = serde_json::json!({});
+    shared["program"]["version"] = "0.0.9".into();
+    assert_eq!(verify(&write("shared.json", &shared), &photo, weights), (0, none));
+
+    // The same picture in another file is another photo; the cat is, too.
+    let resaved = dir.join("resaved.png");
+    image::open(&photo).unwrap().save(&resaved).unwrap();
+    assert_eq!(verify(&write("good.json", &good), &resaved, weights), (5, vec!["photo".to_string()]));
+
+    let changed = |name: &str, place: &str, value: Value| {
+        let mut bad = good.clone();
+        *bad.pointer_mut(place).unwrap_or_else(|| panic!("no {place}")) = value;
+        verify(&write(name, &bad), &photo, weights)
+    };
+    assert_eq!(changed("weights.json", "/program/weights_sha256", "0".repeat(64).into()), (6, vec!["weights".to_string()]));
+    let score = good["faces"][0]["score"].as_f64().unwrap();
+    let empty = serde_json::to_value(facext::image::Rle::encode(&Mask::new(512, 512))).unwrap();
+    let names = |all: &[&str]| all.iter().map(|s| s.to_string()).collect::<Vec<_>>();
+    let band = if good["faces"][0]["band"] == "no_sign" { "signs" } else { "no_sign" };
+    for (place, value, what) in [
+        ("/faces/0/score", (if score > 0.5 { score - 0.1 } else { score + 0.1 }).into(), "score"),
+        ("/faces/0/band", band.into(), "band"),
+        ("/faces/0/spans/0/text", "All is well.".into(), "words"),
+        ("/faces/0/box", serde_json::json!([0, 0, 10, 10]), "box"),
+        ("/faces/0/masks/0/rle", empty, "masks"),
+        ("/faces/0/masks/0/rle/counts", "~~~".into(), "masks"),
+        ("/faces/0/masks", serde_json::json!([]), "masks"),
+        ("/faces", serde_json::json!([]), "faces"),
+    ] {
+        assert_eq!(changed("changed.json", place, value), (7, names(&[what])), "{place}");
+    }
+    // Another question has another answer.
+    let (code, what) = changed("question.json", "/request", serde_json::json!({ "task": "toe" }));
+    assert!(code == 7 && what.contains(&"words".to_string()), "{code} {what:?}");
+
+    // What is no report is a mistake of the caller.
+    for (name, text) in [("text.json", "Dear Sir"), ("list.json", "[]"), ("empty.json", ""), ("request.json", "{\"request\": 1}")] {
+        std::fs::write(dir.join(name), text).unwrap();
+        assert_eq!(verify(&dir.join(name), &photo, weights), (2, names(&["request.bad"])), "{name}");
+    }
+    assert_eq!(verify(&dir.join("absent.json"), &photo, weights), (1, names(&["io.failed"])));
+    assert_eq!(changed("face.json", "/request", serde_json::json!({ "task": "age", "face": 7 })), (2, names(&["request.bad"])));
+
+    // For people.
+    let path = write("good.json", &good);
+    let run =
+        facext(&["verify", path.to_str().unwrap(), photo.to_str().unwrap(), "--device", "cpu", "--weights", weights.to_str().unwrap()]);
+    assert!(run.code == 0 && run.out.contains("same  words of face 1") && run.out.contains("The report is confirmed"), "{}", run.out);
+}
+
 #[test]
 fn hostile_files_are_named_and_nothing_breaks() {
     let Some(weights) = tiny() else { return };

@@ -208,6 +208,7 @@ impl Analyzer {
         Ok(Report {
             status: if count > 0 { Status::Ok } else { Status::NoUsableFace },
             reason: photo.reason().map(Into::into),
+            request: Some(request.clone()),
             file: photo.facts(),
             program: self.program.clone(),
             faces,

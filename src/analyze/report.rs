@@ -1,5 +1,6 @@
 //! The report: what `facext analyze --json` prints, what the page saves. Its fields are a contract.
 
+use crate::analyze::request::Request;
 use crate::image::{BBox, Rle};
 use crate::text::Family;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ pub struct Report {
     pub status: Status,
     /// Why there is no usable face: `none`, `too_small`, `too_blurred`.
     pub reason: Option<String>,
+    /// What was asked; absent in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
     /// The photo.
     pub file: FileFacts,
     /// What computed this.

@@ -11,3 +11,4 @@ pub mod export;
 pub mod files;
 pub mod metrics;
 pub mod train;
+pub mod verify;

@@ -73,7 +73,7 @@ function onlyPublic({ schemaVersion, modules }) {
     superclass: { name: 'HTMLElement' },
     attributes: element.attributes.filter((a) => a.description && a.name !== 'dragging').map(clean),
     members: base.members.filter(isPublic).map(clean),
-    events: base.events.filter((e) => e.name).map((e) => ({ ...clean(e), type: { text: 'CustomEvent' } })),
+    events: base.events.filter((e) => e.name.startsWith('facext-')).map((e) => ({ ...clean(e), type: { text: 'CustomEvent' } })),
     slots: element.slots,
     cssParts: element.cssParts,
     cssProperties: element.cssProperties,

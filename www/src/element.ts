@@ -81,6 +81,15 @@ export class FacextAnalyzer extends Widget {
 
   override connectedCallback(): void {
     super.connectedCallback();
+    this.requestUpdate();
+  }
+
+  /** Not when connected: properties that were set before the element was defined come in with the first update only. */
+  protected override willUpdate(): void {
+    if (this.isConnected && !this.listeners) this.begin();
+  }
+
+  private begin(): void {
     const controller = this.attach((text) => this.announcer.say(text));
     this.listeners = new AbortController();
     const options = { signal: this.listeners.signal };
@@ -97,6 +106,7 @@ export class FacextAnalyzer extends Widget {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.listeners?.abort();
+    this.listeners = null;
     this.announcer.stop();
     this.resizes.disconnect();
     this.detach();

@@ -94,6 +94,8 @@ export interface FaceOut {
 export interface Report {
   status: 'ok' | 'no_usable_face';
   reason: string | null;
+  /** What was asked. */
+  request?: Request;
   file: FileFacts;
   program: { version: string; weights_sha256: string; device: string; preset: string };
   faces: FaceOut[];

@@ -106,7 +106,7 @@ test('the types are complete without Lit, under both ways of resolving', () => {
       throw new Fault('cancelled', String(another));
     }`);
   for (const [module, moduleResolution] of [['nodenext', 'nodenext'], ['esnext', 'bundler']]) {
-    const args = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'es2022', '--lib', 'es2023,dom,dom.iterable,dom.asynciterable', '--types', '', '--module', module, '--moduleResolution', moduleResolution, 'use.ts'];
+    const args = ['--ignoreConfig', '--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'es2022', '--lib', 'es2023,dom,dom.iterable,dom.asynciterable', '--types', '', '--module', module, '--moduleResolution', moduleResolution, 'use.ts'];
     const done = execFileSync(process.execPath, [join(WWW, 'node_modules/typescript/bin/tsc'), ...args], { cwd: HOME, encoding: 'utf8' });
     assert.equal(done, '');
   }

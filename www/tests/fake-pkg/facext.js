@@ -132,7 +132,7 @@ export class Engine {
       faces.push({ box, ...verdict, answer: text.map((s) => s.text).join(''), spans: text, masks });
     }
     return {
-      status: this.#photo.status, reason: this.#photo.reason, file: this.#photo.file, faces, warnings: [],
+      status: this.#photo.status, reason: this.#photo.reason, request, file: this.#photo.file, faces, warnings: [],
       program: { version: '0.0.0-fake', weights_sha256: '0'.repeat(64), device: this.#device.kind, preset: 'fake' },
       timings_ms: { total: performance.now() - started },
     };
