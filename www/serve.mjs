@@ -22,6 +22,7 @@ const TYPES = {
   '.jpg': 'image/jpeg',
   '.webp': 'image/webp',
   '.wasm': 'application/wasm',
+  '.webmanifest': 'application/manifest+json',
 };
 
 /** One satisfiable range `[first, last]`, null for none, 'bad' for one outside the file. */

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defineConfig } from 'vite';
+import { pwa } from './sw/plugin.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const pkg = resolve(here, process.env.FACEXT_PKG ?? 'pkg');
@@ -26,6 +27,6 @@ export default defineConfig({
     modulePreload: false,
     reportCompressedSize: true,
   },
-  plugins: [{ name: 'clear-assets', apply: 'build', buildStart: () => rmSync(resolve(outDir, 'assets'), { recursive: true, force: true }) }],
+  plugins: [{ name: 'clear-assets', apply: 'build', buildStart: () => rmSync(resolve(outDir, 'assets'), { recursive: true, force: true }) }, pwa(outDir)],
   worker: { format: 'es' },
 });

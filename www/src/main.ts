@@ -5,6 +5,7 @@
  */
 import './page.css';
 import { define } from './element';
+import { sharedPhoto, workOffline } from './offline';
 
 const query = new URLSearchParams(location.search);
 const element = document.querySelector('facext-analyzer');
@@ -17,3 +18,5 @@ if (element && (device === 'cpu' || device === 'gpu')) element.setAttribute('dev
 const src = query.get('src');
 if (element && src) element.setAttribute('src', src);
 define();
+workOffline(() => !element?.photo && (element?.state === 'needed' || element?.state === 'ready'));
+void sharedPhoto().then((photo) => photo && element?.open(photo), () => {});

@@ -161,6 +161,8 @@ export async function startBrowser(server, { args = [], ...options } = {}) {
     headless: true,
     args: [...FLAGS, ...args],
     viewport: { width: 1280, height: 900 },
+    // Its requests would mix with those of the page; the tests that are about it let it in.
+    serviceWorkers: 'block',
     ...(server ? { proxy: { server: `http://127.0.0.1:${server.port}`, bypass: '<-loopback>' } } : {}),
     ...options,
   });
