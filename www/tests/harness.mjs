@@ -170,7 +170,7 @@ export async function startBrowser(server, { args = [], ...options } = {}) {
   context.setDefaultTimeout(60_000);
   const trouble = [];
   const watch = (page) => {
-    page.on('console', (m) => /Content.Security.Policy/i.test(m.text()) && trouble.push(m.text()));
+    page.on('console', (m) => /Content.Security.Policy|TrustedScript|TrustedHTML|TrustedType/i.test(m.text()) && trouble.push(m.text()));
     page.on('pageerror', (e) => trouble.push(String(e)));
   };
   context.pages().forEach(watch);
