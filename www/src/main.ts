@@ -1,10 +1,11 @@
 /**
- * The page: registers the element, after handing it the two query parameters that tests and the curious may set.
+ * The page: registers the element, after handing it the query parameters that a person or a test may set, and words what stands around it.
  *
- * `?weights=./weights-tiny/` another weights directory beside the page, `?device=cpu|gpu`.
+ * `?lang=en|zh` (default: the browser's first language), `?weights=./weights-tiny/` another weights directory beside the page, `?device=cpu|gpu`.
  */
 import './page.css';
 import { define } from './element';
+import { TAGS, languageOf, wordsOf } from './words';
 
 const query = new URLSearchParams(location.search);
 const element = document.querySelector('facext-analyzer');
@@ -13,4 +14,16 @@ const weights = query.get('weights');
 if (element && weights && new URL(weights, document.baseURI).origin === location.origin) element.setAttribute('weights-base', weights);
 const device = query.get('device');
 if (element && (device === 'cpu' || device === 'gpu')) element.setAttribute('device', device);
+
+const language = languageOf(query.get('lang') ?? navigator.languages[0]);
+const { page } = wordsOf(language);
+document.documentElement.lang = TAGS[language];
+document.title = page.title;
+for (const [name, text] of Object.entries(page)) document.querySelector(`[data-words="${name}"]`)?.replaceChildren(text);
+for (const link of document.querySelectorAll<HTMLAnchorElement>('nav a[hreflang]')) {
+  const other = new URLSearchParams(query);
+  other.set('lang', link.hreflang === 'en' ? 'en' : 'zh');
+  link.href = `?${other}`;
+  if (link.hreflang === TAGS[language]) link.setAttribute('aria-current', 'true');
+}
 define();
