@@ -119,6 +119,16 @@ impl Photo {
     }
 }
 
+/// Concept leaves of a square of the photo.
+pub struct PartMap {
+    /// The square, photo pixels; may reach beyond the photo.
+    pub bbox: image::BBox,
+    /// Cells along a side.
+    pub side: usize,
+    /// `side * side` leaf labels, row-major; [`crate::fict::BACKGROUND`] where there is none.
+    pub labels: Vec<u8>,
+}
+
 impl Analyzer {
     /// Builds the model from verified tensors.
     ///
@@ -234,6 +244,17 @@ impl Analyzer {
             Faces::Found(faces) => faces.get(face).map_or_else(Vec::new, |f| region::labels(f, crop)),
             Faces::NoneUsable { .. } => Vec::new(),
         }
+    }
+
+    /// Where the concepts lie on a face: its crop as a square of the photo, with the concept leaf of every cell. What a page
+    /// lights up under a pointer is what a question by name looks at.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if there is no such face.
+    pub fn parts(&self, photo: &Photo, face: usize) -> Result<PartMap> {
+        let crop = self.crop(photo, face)?;
+        let labels = self.crop_labels(photo, face, &crop);
+        Ok(PartMap { bbox: image::BBox { x: crop.x, y: crop.y, w: crop.size, h: crop.size }, side: crop.side, labels })
     }
 
     /// Encoder output of a face, computed once for a photo.

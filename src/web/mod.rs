@@ -65,7 +65,16 @@ struct Opened {
     reason: Option<&'static str>,
     file: crate::analyze::report::FileFacts,
     faces: Vec<OpenedFace>,
+    facts: Vec<crate::image::Fact>,
     warnings: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Parts<'a> {
+    #[serde(rename = "box")]
+    bbox: crate::image::BBox,
+    side: usize,
+    leaves: &'a [&'static str],
 }
 
 #[derive(Serialize)]
@@ -142,6 +151,7 @@ impl Engine {
             reason: photo.reason(),
             file: photo.facts(),
             faces,
+            facts: photo.picture.facts.clone(),
             warnings: photo.warnings(None),
         };
         self.photo = Some(photo);
@@ -155,6 +165,18 @@ impl Engine {
         self.stop.set(false);
         let mut listener = Page { on_event: Some(on_event), stop: self.stop.clone() };
         to_js(&analyzer.analyze(photo, &request, &mut listener).await.map_err(fail)?)
+    }
+
+    /// Where the concepts lie on a face of the open photo: `{box, side, leaves, labels}`; `labels` is a `Uint8Array` of
+    /// `side * side` indices into `leaves`, row-major over the square `box`, 255 where there is none.
+    pub fn parts(&self, face: usize) -> Result<JsValue, JsValue> {
+        let (Some(analyzer), Some(photo)) = (self.analyzer.as_ref(), self.photo.as_ref()) else { return Err(not_built()) };
+        let map = analyzer.parts(photo, face).map_err(fail)?;
+        let leaves: Vec<&'static str> = fict::leaves().map(|c| c.id).collect();
+        let parts = to_js(&Parts { bbox: map.bbox, side: map.side, leaves: &leaves })?;
+        // As bytes: the serializer would make a list of numbers of them.
+        js_sys::Reflect::set(&parts, &"labels".into(), &js_sys::Uint8Array::from(map.labels.as_slice()))?;
+        Ok(parts)
     }
 
     /// A handle that stops a running analysis; taken before it begins, because the engine itself is borrowed while it runs.

@@ -51,7 +51,7 @@ for (const name of readdirSync(join(dist, 'types'))) {
 }
 for (const name of ['index.d.ts', 'element.d.ts', 'engine.d.ts', 'worker.d.ts']) cpSync(join(www, 'pack', name), join(dist, name));
 
-bin('@custom-elements-manifest/analyzer', 'cem.js', 'analyze', '--litelement', '--quiet', '--globs', 'src/element.ts', 'src/widget.ts', '--outdir', '.cem');
+bin('@custom-elements-manifest/analyzer', 'cem.js', 'analyze', '--config', 'pack/cem.config.mjs');
 const manifest = readFileSync(join(www, '.cem/custom-elements.json'), 'utf8').replaceAll(/"\/?src\/(element|widget)(\.ts|\.js)?"/g, '"dist/element.js"');
 rmSync(join(www, '.cem'), { recursive: true });
 writeFileSync(join(out, 'custom-elements.json'), `${JSON.stringify(onlyPublic(JSON.parse(manifest)), null, 2)}\n`);

@@ -17,7 +17,8 @@ export interface BoxToolHost {
   /** Where a box begins that is made by keyboard. */
   start(): Box;
   change(box: Box | null): void;
-  commit(box: Box): void;
+  /** `step`: one of many small ones, by keyboard. */
+  commit(box: Box, step: boolean, event: { shiftKey: boolean; altKey: boolean }): void;
 }
 
 interface Drag {
@@ -63,7 +64,7 @@ export class BoxTool {
     if (!drag || event.pointerId !== drag.pointer) return;
     this.drag = null;
     const box = this.host.box();
-    if (drag.moved && box) this.host.commit(box);
+    if (drag.moved && box) this.host.commit(box, false, event);
   }
 
   /** Escape, or the system took the pointer away: back to the box of before. */
@@ -79,9 +80,14 @@ export class BoxTool {
     const delta = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
     if (!delta) return;
     event.preventDefault();
-    const [x, y, w, h] = this.host.box() ?? this.fit(this.host.start());
+    const [x, y, w, h] = this.host.box() ?? this.start();
     const [dx, dy] = delta as [number, number];
-    this.host.commit(this.fit(event.altKey ? [x, y, w + dx, h + dy] : [x + dx, y + dy, w, h]));
+    this.host.commit(this.fit(event.altKey ? [x, y, w + dx, h + dy] : [x + dx, y + dy, w, h]), true, { shiftKey: false, altKey: false });
+  }
+
+  /** Where a box, or a cursor, of the keyboard begins. */
+  start(): Box {
+    return this.fit(this.host.start());
   }
 
   /** Whole pixels inside the photo, at least one by one. */

@@ -6,10 +6,12 @@
  */
 import { Fault, toFault } from './fault';
 import type { Box, Opened, ProgressEvent, Region, Request, Task, WorkerEvent } from './protocol';
+import type { History, Mark } from './region';
+import { RegionState } from './region-state';
 import { applyEvent, finish, newRun, sameRef, type MaskRef, type Run } from './run';
 import type { Client } from './engine';
 import type { SessionEvent } from './session';
-import { NOTICES, STAGES, TASKS, bytesWords } from './words';
+import { bytesWords, wordsOf, type Language, type Words } from './words';
 
 export type Model =
   | { state: 'preparing' }
@@ -30,24 +32,43 @@ export interface Photo {
 }
 
 export interface Ask {
-  where: 'face' | 'region' | 'box';
+  where: 'face' | 'region';
   task: Task;
-  region: string;
   /** Index of a face, or -1 for all. */
   face: number;
+  /** Own wording; the task's own question when empty. */
+  question: string;
 }
+
+const NOTHING_ASKED: Ask = { where: 'face', task: 'age', face: -1, question: '' };
+
+/** What is kept of an earlier photo, by its hash; no pixels. */
+interface Kept {
+  runs: Run[];
+  region: History;
+  ask: Ask;
+}
+
+const KEPT_PHOTOS = 12;
 
 export class Controller {
   model: Model = { state: 'preparing' };
   photo: Photo | null = null;
   runs: Run[] = [];
   shown = 0;
-  ask: Ask = { where: 'face', task: 'age', region: '', face: -1 };
-  box: Box | null = null;
-  drawing = false;
+  ask: Ask = NOTHING_ASKED;
+  language: Language = 'en';
+  words: Words = wordsOf('en');
+  readonly region: RegionState;
   /** The stage shows one face large instead of the whole photo. */
   zoomed = false;
   opacity = 0.7;
+  hatch = true;
+  /** All marks are hidden while a key or a button is held. */
+  hiding = false;
+  /** Masks that are switched off, and the one that alone is shown. */
+  hidden: ReadonlySet<string> = new Set();
+  isolated: MaskRef | null = null;
   problem: Fault | null = null;
   notice = '';
   busy: { what: 'open' | 'analyze'; abort: AbortController; stopping: boolean } | null = null;
@@ -56,12 +77,19 @@ export class Controller {
   private loading: AbortController | null = null;
   private nextRun = 1;
   private ticket = 0;
+  private kept = new Map<string, Kept>();
 
   constructor(
     readonly session: Client,
     private readonly changed: () => void,
     readonly say: (text: string) => void,
-  ) {}
+  ) {
+    this.region = new RegionState(() => this.changed());
+  }
+
+  setLanguage(language: Language): void {
+    this.set({ language, words: wordsOf(language) });
+  }
 
   get regions(): Region[] {
     return this.session.regions;
@@ -98,11 +126,11 @@ export class Controller {
       problem: null,
       model: { state: 'loading', loaded: total - missing, total, fetched: 0, toFetch: missing, since: performance.now(), building: false },
     });
-    this.say(missing ? `Downloading the model, ${bytesWords(missing)}` : 'Loading the model');
+    this.say(missing ? this.words.downloadingSay(bytesWords(this.words, missing)) : this.words.loadingModel);
     try {
       await this.session.load({ signal: this.loading.signal, onEvent: (event) => this.onProgress(event as ProgressEvent) });
       this.set({ model: { state: 'ready' } });
-      this.say('The model is ready');
+      this.say(this.words.modelReady);
       if (this.photo && !this.photo.opened) await this.examine(this.photo);
     } catch (thrown) {
       this.fail(thrown);
@@ -118,10 +146,10 @@ export class Controller {
   }
 
   private onProgress(event: ProgressEvent): void {
-    if (event.type === 'notice') return this.set({ notice: NOTICES[event.code] ?? '' });
+    if (event.type === 'notice') return this.set({ notice: this.words.notices[event.code] ?? '' });
     if (this.model.state !== 'loading') return;
     if (event.type === 'building') return this.set({ model: { ...this.model, building: true } });
-    if (event.fetched > 0) this.say(`${bytesWords(event.loaded)} of ${bytesWords(event.total)}`);
+    if (event.fetched > 0) this.say(this.words.loadedOf(bytesWords(this.words, event.loaded), bytesWords(this.words, event.total)));
     this.set({ model: { ...this.model, loaded: event.loaded, fetched: event.fetched } });
   }
 
@@ -129,13 +157,13 @@ export class Controller {
     this.session.useDevice('cpu');
     this.set({ problem: null });
     if (this.model.state === 'failed') void this.prepare();
-    else if (this.photo?.opened) void this.analyze({ task: 'age' }, '');
+    else if (this.photo?.opened) void this.analyze({ task: 'age' }, { first: true, marks: [] });
   }
 
   // ---- photos and questions -----------------------------------------------------------------------------------------------
 
   async choose(file: Blob & { name?: string }): Promise<void> {
-    const name = file.name || 'pasted photo';
+    const name = file.name || this.words.pastedPhoto;
     const ticket = ++this.ticket;
     this.stop();
     let bytes: Uint8Array;
@@ -151,7 +179,7 @@ export class Controller {
     if (this.model.state !== 'ready') {
       // Shown now, examined when the model is here.
       this.replacePhoto(photo);
-      this.say('Photo chosen. The model must be downloaded before it can be checked.');
+      this.say(this.words.photoWaits);
       return;
     }
     await this.examine(photo);
@@ -160,7 +188,7 @@ export class Controller {
   private async examine(photo: Photo): Promise<void> {
     this.stop();
     const busy = this.begin('open');
-    this.say('Looking for faces');
+    this.say(this.words.stages.face);
     try {
       const opened = await this.session.open(photo.bytes, photo.name, { signal: busy.abort.signal });
       this.replacePhoto({ ...photo, opened, width: opened.file.width, height: opened.file.height });
@@ -171,43 +199,60 @@ export class Controller {
       return this.fail(thrown);
     }
     this.end(busy);
-    await this.analyze({ task: 'age' }, '');
+    if (this.runs.length === 0) await this.analyze({ task: 'age' }, { first: true, marks: [] });
   }
 
   private replacePhoto(photo: Photo): void {
+    this.keep();
     if (this.photo && this.photo.url !== photo.url) URL.revokeObjectURL(this.photo.url);
-    this.set({ photo, runs: [], shown: 0, box: null, drawing: false, zoomed: false, lit: null, pinned: null, ask: { where: 'face', task: 'age', region: '', face: -1 } });
+    // What was asked about this photo before is there again.
+    const kept = photo.opened ? this.kept.get(photo.opened.file.sha256) : undefined;
+    const runs = kept?.runs ?? [];
+    this.set({ photo, runs, shown: runs.at(-1)?.id ?? 0, zoomed: false, lit: null, pinned: null, hidden: new Set(), isolated: null, ask: kept?.ask ?? NOTHING_ASKED });
+    this.region.begin(photo.width, photo.height, photo.opened?.faces ?? [], kept?.region);
+    this.region.set({ regions: this.regions });
+    void this.findParts(photo);
+  }
+
+  private keep(): void {
+    const hash = this.photo?.opened?.file.sha256;
+    if (!hash || !this.runs.some((run) => run.state === 'done')) return;
+    const runs = this.runs.map((run): Run => (run.state === 'running' ? { ...run, state: 'stopped', stage: null } : run));
+    this.kept.delete(hash);
+    this.kept.set(hash, { runs, region: this.region.past, ask: this.ask });
+    for (const oldest of [...this.kept.keys()].slice(0, -KEPT_PHOTOS)) this.kept.delete(oldest);
+  }
+
+  /** Asked for before the first analysis begins, because the engine does one thing at a time. */
+  private async findParts(photo: Photo): Promise<void> {
+    try {
+      const maps = await Promise.all((photo.opened?.faces ?? []).map((_, face) => this.session.parts(face)));
+      if (this.photo === photo) this.region.set({ maps });
+    } catch (thrown) {
+      // Without them parts are chosen from the list only; what broke shows itself in the analysis, too.
+      console.warn('facext: no map of the parts', toFault(thrown).message);
+    }
   }
 
   /** Sends the question that the form holds. */
-  askNow(): Promise<void> {
-    const { where, task, region, face } = this.ask;
-    const request: Request = { task };
-    if (face >= 0) request.face = face;
-    const names: string[] = [TASKS.find((t) => t.id === task)?.label ?? task];
-    if (where === 'region') {
-      request.region = region || this.regions[0]?.id || '';
-      names.push(this.regions.find((r) => r.id === request.region)?.en ?? request.region);
-    } else if (where === 'box' && this.box) {
-      request.box = this.box;
-      names.push(`box ${this.box.join(', ')}`);
-    } else {
-      names.push('whole face');
-    }
-    if (face >= 0 && (this.photo?.opened?.faces.length ?? 0) > 1) names.push(`face ${face + 1}`);
-    return this.analyze(request, names.join(' · '));
+  async askNow(): Promise<void> {
+    const { where, task, face, question } = this.ask;
+    const region = where === 'region' ? this.region.request : {};
+    if (!region) return;
+    const request: Request = { task, ...(face >= 0 ? { face } : {}), ...region, ...(question.trim() ? { question: question.trim() } : {}) };
+    await this.analyze(request, { first: false, marks: where === 'region' ? this.region.marks : [] });
   }
 
-  async analyze(request: Request, label: string): Promise<void> {
+  async analyze(request: Request, asked: { first: boolean; marks: readonly Mark[] }): Promise<void> {
     if (!this.photo?.opened || this.busy) return;
     const busy = this.begin('analyze');
     const id = this.nextRun++;
     const boxes = this.photo.opened.faces.map((face) => face.box);
-    this.set({ problem: null, runs: [...this.runs, newRun(id, request, label, boxes)], shown: id, lit: null, pinned: null });
+    this.set({ problem: null, runs: [...this.runs, newRun(id, request, asked, boxes)], shown: id, lit: null, pinned: null });
     try {
       const report = await this.session.analyze(request, { signal: busy.abort.signal, onEvent: (event) => this.onEvent(id, event) });
       this.update(id, (run) => finish(run, report));
-      this.say('The answer is ready');
+      this.say(this.words.answerReady);
     } catch (thrown) {
       const fault = toFault(thrown);
       this.update(id, (run) => ({ ...run, state: fault.code === 'cancelled' ? 'stopped' : 'failed', stage: null }));
@@ -223,12 +268,12 @@ export class Controller {
       case 'building':
         return;
       case 'notice':
-        return this.set({ notice: NOTICES[event.code] ?? '' });
+        return this.set({ notice: this.words.notices[event.code] ?? '' });
       case 'restart':
-        this.say('The analysis was interrupted and starts again');
+        this.say(this.words.interrupted);
         return this.update(id, (run) => applyEvent(run, event));
       case 'stage':
-        this.say(STAGES[event.stage] ?? event.stage);
+        this.say(this.words.stages[event.stage] ?? event.stage);
     }
     this.update(id, (run) => applyEvent(run, event));
   }
@@ -250,17 +295,16 @@ export class Controller {
     this.set({ ask: { ...this.ask, ...change } });
   }
 
-  /** While a box is being drawn. */
-  draftBox(box: Box | null): void {
-    this.set({ box });
+  /** A mark on the photo is what the next question is about. */
+  mark(mark: Mark, merge = false): void {
+    this.region.push(mark, merge);
+    if (this.region.marks.length) this.setAsk({ where: 'region' });
   }
 
-  setBox(box: Box | null): void {
-    this.set({ box, ask: box ? { ...this.ask, where: 'box' } : this.ask });
-  }
-
-  setDrawing(drawing: boolean): void {
-    this.set({ drawing });
+  /** Takes up the region of an earlier question. */
+  restoreRegion(run: Run): void {
+    this.region.restore(run.marks);
+    this.setAsk({ where: 'region' });
   }
 
   setZoomed(zoomed: boolean): void {
@@ -276,6 +320,26 @@ export class Controller {
 
   setOpacity(opacity: number): void {
     this.set({ opacity });
+  }
+
+  setView(change: Partial<Pick<Controller, 'hatch' | 'hiding'>>): void {
+    this.set(change);
+  }
+
+  isHidden(ref: MaskRef): boolean {
+    return this.isolated ? !sameRef(this.isolated, ref) : this.hidden.has(key(ref));
+  }
+
+  /** Switches one mask off or on. */
+  toggleMask(ref: MaskRef): void {
+    const hidden = new Set(this.hidden);
+    if (!hidden.delete(key(ref))) hidden.add(key(ref));
+    this.set({ hidden, isolated: null });
+  }
+
+  /** Shows one mask alone, or all again. */
+  isolate(ref: MaskRef): void {
+    this.set({ isolated: sameRef(ref, this.isolated) ? null : ref, shown: ref.run });
   }
 
   /** Lights a mask and its phrase while the pointer or the focus is on one of them. */
@@ -312,13 +376,17 @@ export class Controller {
   /** Shows what went wrong; a stop is no problem. */
   fail(thrown: unknown): void {
     const fault = toFault(thrown);
-    if (fault.code === 'cancelled') return this.say('Stopped');
+    if (fault.code === 'cancelled') return this.say(this.words.stoppedSay);
     if (fault.code === 'storage.gone') this.set({ model: { state: 'needed', missing: Number(fault.detail) || 0, total: Number(fault.detail) || 0 } });
     this.set({ problem: fault });
   }
 
-  private set(change: Partial<Pick<Controller, 'model' | 'photo' | 'runs' | 'shown' | 'ask' | 'box' | 'drawing' | 'zoomed' | 'opacity' | 'problem' | 'notice' | 'busy' | 'lit' | 'pinned'>>): void {
+  private set(change: Partial<Pick<Controller, 'model' | 'photo' | 'runs' | 'shown' | 'ask' | 'language' | 'words' | 'zoomed' | 'opacity' | 'hatch' | 'hiding' | 'hidden' | 'isolated' | 'problem' | 'notice' | 'busy' | 'lit' | 'pinned'>>): void {
     Object.assign(this, change);
     this.changed();
   }
+}
+
+function key(ref: MaskRef): string {
+  return `${ref.run}:${ref.face}:${ref.mask}`;
 }

@@ -1,5 +1,5 @@
 /**
- * `<facext-analyzer>`: the whole tool as one element. State lives in `controller.ts`, views in `view-*.ts`, wording in `words.ts`.
+ * `<facext-analyzer>`: the whole tool as one element. State lives in `controller.ts`, views in `view-*.ts`, wording in `words-*.ts`.
  *
  * Its attributes, methods and events are in `widget.ts`. Slots: `intro` (in place of the steps that are shown before a photo is chosen) and
  * `footer`. Text from the model, file names and error details reach the document only as text nodes.
@@ -8,17 +8,24 @@ import { html, nothing, type PropertyValues } from 'lit';
 import { Announcer } from './announcer';
 import { BoxTool } from './box-tool';
 import type { Controller } from './controller';
+import { download, pictureWithMarks } from './export-picture';
 import { Fault } from './fault';
 import { Overlay, type OverlayMask, type Scene } from './overlay';
+import { partRaster } from './parts';
+import type { Box } from './protocol';
+import type { Point } from './region';
+import { TOOLS, type Tool } from './region-state';
 import type { Run } from './run';
 import { styles } from './styles';
+import { Tools } from './tools';
 import { askCard } from './view-ask';
 import { deviceLine, modelCard } from './view-model';
-import { emptyState, photoCard } from './view-photo';
+import { emptyState, photoCard, type PhotoHandlers } from './view-photo';
 import { introCard, limitsCard, markNumber, resultCards } from './view-result';
 import { fetchPhoto, sourceCard } from './view-source';
+import { Viewport } from './viewport';
 import { Widget } from './widget';
-import { errorWords } from './words';
+import { TAGS, errorWords, languageOf, partName } from './words';
 
 /**
  * Checks a photo of a face for traces of manipulation, inside the browser.
@@ -28,6 +35,7 @@ import { errorWords } from './words';
  * @attr {string} asset-base - Directory of `worker.js` and `facext_bg.wasm`; default: where the bundler put them.
  * @attr {"auto"|"cpu"|"gpu"} device - What computes.
  * @attr {string} src - Address of a photo that the person is asked about.
+ * @attr {"en"|"zh"} lang - Language; default: that of the nearest element that has one.
  * @attr {boolean} whole-page - Photos may be dropped and pasted anywhere on the page.
  * @slot intro - In place of the steps that are shown before a photo is chosen.
  * @slot footer - Below everything.
@@ -50,10 +58,12 @@ import { errorWords } from './words';
 export class FacextAnalyzer extends Widget {
   static override styles = styles;
   static override properties = {
+    lang: { reflect: true },
     dragging: { type: Boolean, reflect: true },
     status: { state: true },
   };
 
+  declare lang: string;
   declare dragging: boolean;
   declare status: string;
 
@@ -62,19 +72,61 @@ export class FacextAnalyzer extends Widget {
   private readonly resizes = new ResizeObserver(() => this.paint());
   private listeners: AbortController | null = null;
   private viewFailed = '';
+  private painting = 0;
   private readonly boxTool = new BoxTool({
-    size: () => ({ width: this.controller?.photo?.width || 1, height: this.controller?.photo?.height || 1 }),
-    box: () => this.controller?.box ?? null,
+    size: () => this.size(),
+    box: () => this.controller?.region.box ?? null,
     start: () => {
-      const [x, y, w, h] = this.controller?.zoomFace ?? [0, 0, this.controller?.photo?.width ?? 1, this.controller?.photo?.height ?? 1];
+      const { width, height } = this.size();
+      const [x, y, w, h] = this.controller?.zoomFace ?? [0, 0, width, height];
       return [x + w * 0.3, y + h * 0.3, w * 0.4, h * 0.4];
     },
-    change: (box) => this.controller?.draftBox(box),
-    commit: (box) => this.controller?.setBox(box),
+    // With the box of before, so that Escape brings nothing new.
+    change: (box) => this.controller?.region.set({ draft: box && this.boxTool.dragging ? { kind: 'box', box } : null }),
+    commit: (box, step, event) => {
+      const mode = event.altKey ? 'take' : event.shiftKey ? 'add' : (this.controller?.region.mode ?? 'new');
+      this.controller?.mark({ kind: 'box', box, mode: step ? 'new' : mode }, step);
+    },
   });
+  private readonly viewport = new Viewport(() => {
+    const frame = this.renderRoot.querySelector<HTMLElement>('.frame');
+    return frame?.parentElement ? { frame, stage: frame.parentElement } : null;
+  });
+  private readonly tools = new Tools({
+    region: () => this.controller?.region ?? null,
+    size: () => this.size(),
+    unit: () => this.size().width / Math.max(1, this.canvas?.getBoundingClientRect().width ?? 1),
+    viewport: this.viewport,
+    box: this.boxTool,
+    look: (event, point) => this.look(event, point),
+    mark: (mark) => this.controller?.mark(mark),
+    moved: () => this.moved(),
+    paint: () => this.paintSoon(),
+  });
+  private readonly handlers: PhotoHandlers = {
+    pick: () => this.pick(),
+    imageLoaded: (e) => this.onImage(e),
+    imageFailed: () => ((this.viewFailed = this.controller?.photo?.url ?? ''), this.requestUpdate()),
+    pointer: (e) => this.controller?.photo?.opened && this.tools.pointer(e),
+    wheel: { handleEvent: (e) => this.onWheel(e), passive: false },
+    key: (e) => this.tools.key(e),
+    keyUp: (e) => (this.tools.keyUp(e), e.key.toLowerCase() === 'x' && this.controller?.hiding && this.controller.setView({ hiding: false })),
+    shortcut: (e) => this.onShortcut(e),
+    blur: () => (this.tools.release(), this.controller?.hiding && this.controller.setView({ hiding: false })),
+    exportPng: () => void this.exportPng(),
+    tool: (tool) => this.setTool(tool),
+    undo: () => this.step('undo'),
+    redo: () => this.step('redo'),
+    clear: () => (this.controller?.region.clear(), this.announcer.say(this.controller?.words.regionCleared ?? '')),
+    zoom: (factor) => (this.viewport.zoom(factor), this.moved()),
+    fit: () => (this.viewport.reset(), this.moved()),
+    zoomFace: () => this.controller?.setZoomed(!this.controller.zoomed),
+    face: (face) => this.controller?.setAsk({ face: this.controller.ask.face === face ? -1 : face }),
+  };
 
   constructor() {
     super();
+    this.lang = '';
     this.dragging = false;
     this.status = '';
   }
@@ -85,12 +137,14 @@ export class FacextAnalyzer extends Widget {
   }
 
   /** Not when connected: properties that were set before the element was defined come in with the first update only. */
-  protected override willUpdate(): void {
+  protected override willUpdate(changed: PropertyValues): void {
     if (this.isConnected && !this.listeners) this.begin();
+    if (changed.has('lang')) this.speak();
   }
 
   private begin(): void {
     const controller = this.attach((text) => this.announcer.say(text));
+    this.speak();
     this.listeners = new AbortController();
     const options = { signal: this.listeners.signal };
     const target: EventTarget = this.wholePage ? window : this;
@@ -115,26 +169,19 @@ export class FacextAnalyzer extends Widget {
   protected override render() {
     const c = this.controller;
     if (!c) return nothing;
+    const w = c.words;
     return html`
       <p class="hidden" role="status" aria-live="polite" data-test="status">${this.status}</p>
-      <input class="hidden" type="file" accept="image/jpeg,image/png,image/webp,image/*" tabindex="-1" aria-label="Photo" @change=${this.onPicked} />
+      <input class="hidden" type="file" accept="image/jpeg,image/png,image/webp,image/*" tabindex="-1" aria-label=${w.choosePhoto} @change=${this.onPicked} />
       <div class="layout" part="layout">
-        ${c.photo
-          ? html`${photoCard(c, {
-              pick: () => this.pick(),
-              imageLoaded: (e) => this.onImage(e),
-              imageFailed: () => ((this.viewFailed = c.photo?.url ?? ''), this.requestUpdate()),
-              pointer: (e) => this.onPointer(e),
-              key: (e) => this.boxTool.key(e),
-            })}`
-          : html`<div class="photo">${emptyState(() => this.pick())}</div>`}
+        ${c.photo ? photoCard(c, this.handlers) : html`<div class="photo">${emptyState(w, () => this.pick())}</div>`}
         <div class="result column">
           ${this.problemCard(c)}
           ${c.notice ? html`<p class="card notice small" data-test="notice">${c.notice}</p>` : nothing}
-          ${c.photo && this.viewFailed === c.photo.url ? html`<p class="card notice small">This browser cannot show the photo, but it can be checked.</p>` : nothing}
-          ${sourceCard(this.src, (url) => void this.fetchSource(url), () => (this.src = ''))}
+          ${c.photo && this.viewFailed === c.photo.url ? html`<p class="card notice small">${w.cannotShow}</p>` : nothing}
+          ${sourceCard(w, this.src, (url) => void this.fetchSource(url), () => (this.src = ''))}
           ${modelCard(c)} ${resultCards(c, (run) => this.save(run))}
-          ${c.photo ? nothing : html`<slot name="intro">${introCard()}</slot>`} ${limitsCard()} ${deviceLine(c)}
+          ${c.photo ? nothing : html`<slot name="intro">${introCard(c)}</slot>`} ${limitsCard(c)} ${deviceLine(c)}
         </div>
         ${askCard(c, (box) => this.boxTool.fit(box))}
       </div>
@@ -144,67 +191,110 @@ export class FacextAnalyzer extends Widget {
 
   private problemCard(c: Controller) {
     if (!c.problem) return nothing;
-    const words = errorWords(c.problem.code);
+    const words = errorWords(c.words, c.problem.code);
     const device = c.problem.code.startsWith('device.');
     return html`<section class="card stack problem" part="problem" role="alert" data-test="problem" data-code=${c.problem.code}>
       <h2>${words.title}</h2>
       <p>${words.next}</p>
       <p class="code">${c.problem.code}${c.problem.detail ? `: ${c.problem.detail}` : ''}</p>
       <div class="row">
-        ${device ? html`<button class="primary" data-test="use-cpu" @click=${() => c.useProcessor()}>Use the processor</button>` : nothing}
-        <button data-test="dismiss" @click=${() => c.dismiss()}>Close this message</button>
+        ${device ? html`<button class="primary" data-test="use-cpu" @click=${() => c.useProcessor()}>${c.words.useProcessor}</button>` : nothing}
+        <button data-test="dismiss" @click=${() => c.dismiss()}>${c.words.closeMessage}</button>
       </div>
     </section>`;
   }
 
+  /** Takes the language of the element, or of the nearest one around it that has one. */
+  private speak(): void {
+    const c = this.controller;
+    const language = languageOf(this.lang || this.closest('[lang]:not(facext-analyzer)')?.getAttribute('lang'));
+    if (c && c.language !== language) c.setLanguage(language);
+    this.renderRoot?.querySelector?.('.layout')?.setAttribute('lang', TAGS[language]);
+  }
+
   protected override updated(_changed: PropertyValues): void {
+    const c = this.controller;
     const frame = this.renderRoot.querySelector('.frame');
     this.resizes.disconnect();
     if (frame) this.resizes.observe(frame);
+    this.renderRoot.querySelector('.layout')?.setAttribute('lang', TAGS[c?.language ?? 'en']);
+    if (c?.photo && c.photo.url !== this.lastPhoto) {
+      this.lastPhoto = c.photo.url;
+      this.overlay.forget();
+      this.viewport.reset();
+    }
     this.zoom();
     this.paint();
   }
 
-  /** Brings one face to the middle of the stage. By the style object: the page's policy forbids style attributes. */
+  private lastPhoto = '';
+  private facing: Box | null = null;
+
+  /** Brings one face to the middle of the stage, or lets it go again. */
   private zoom(): void {
-    const frame = this.renderRoot.querySelector<HTMLElement>('.frame');
-    const stage = frame?.parentElement;
     const c = this.controller;
-    if (!frame || !stage || !c?.photo) return;
-    const face = c.zoomed ? c.zoomFace : null;
-    if (!face || !frame.offsetWidth) return void (frame.style.transform = '');
-    const shown = frame.offsetWidth / c.photo.width;
-    const [x, y, w, h] = face.map((v) => v * shown) as [number, number, number, number];
-    const scale = Math.min(8, Math.max(1, Math.min(stage.clientWidth / (w * 1.5), stage.clientHeight / (h * 1.5))));
-    const dx = stage.clientWidth / 2 - frame.offsetLeft + stage.offsetLeft - (x + w / 2) * scale;
-    const dy = stage.clientHeight / 2 - frame.offsetTop + stage.offsetTop - (y + h / 2) * scale;
-    frame.style.transform = `translate(${dx}px, ${dy}px) scale(${scale})`;
+    const face = c?.zoomed ? c.zoomFace : null;
+    if (face && c?.photo) this.viewport.show(face, c.photo.width);
+    else if (this.facing) this.viewport.reset();
+    this.facing = face;
+  }
+
+  /** The view was moved by hand: no face is followed any more. */
+  private moved(): void {
+    this.facing = null;
+    if (this.controller?.zoomed) this.controller.setZoomed(false);
+    this.paintSoon();
   }
 
   // ---- overlay ------------------------------------------------------------------------------------------------------------
 
+  private get canvas(): HTMLCanvasElement | null {
+    return this.renderRoot.querySelector('canvas');
+  }
+
+  private size(): { width: number; height: number } {
+    return { width: this.controller?.photo?.width || 1, height: this.controller?.photo?.height || 1 };
+  }
+
   private scene(): Scene | null {
     const c = this.controller;
     if (!c?.photo?.width || !c.photo.height) return null;
-    const run = c.run;
+    const { region, run } = c;
     const masks: OverlayMask[] = (run?.faces ?? []).flatMap((face, f) =>
-      face.masks.flatMap((mask, index) => (mask ? [{ face: f, index, number: markNumber(run!, f, index), mask }] : [])),
+      face.masks.flatMap((mask, index) => (mask && !c.isHidden({ run: run!.id, face: f, mask: index }) ? [{ face: f, index, number: markNumber(run!, f, index), mask }] : [])),
     );
+    const faces = c.photo.opened?.faces ?? [];
+    const brush = region.tool === 'brush' || region.tool === 'eraser';
+    const hover = region.hover;
+    const maps = hover ? region.maps.filter((_, face) => (hover.face ?? face) === face) : [];
     return {
-      width: c.photo.width,
-      height: c.photo.height,
-      faces: c.photo.opened?.faces.map((face) => face.box) ?? [],
-      masks,
+      ...this.size(),
+      faces: c.hiding || faces.length < 2 ? [] : faces.map((face, i) => ({ box: face.box, name: c.words.face(i + 1) })),
+      masks: c.hiding ? [] : masks,
       active: c.active,
       opacity: c.opacity,
-      box: c.box,
+      hatch: c.hatch,
+      region: c.hiding ? null : region.raster,
+      box: c.hiding ? null : region.box,
+      draft: region.draft,
+      part: hover && {
+        key: `${hover.id} ${hover.face}`,
+        name: partName(c.language, c.regions, hover.id),
+        raster: (width, height) => partRaster(maps, c.regions, hover.id, this.size(), width, height),
+      },
+      cursor: region.cursor && region.tool !== 'look' && region.tool !== 'pan' ? { at: region.cursor, radius: brush ? region.radius : null } : null,
     };
   }
 
   private paint(): void {
-    const canvas = this.renderRoot.querySelector('canvas');
     const scene = this.scene();
-    if (canvas && scene) this.overlay.paint(canvas, scene);
+    if (this.canvas && scene) this.overlay.paint(this.canvas, scene);
+  }
+
+  /** At most once for each frame, whatever number of pointer events there was. */
+  private paintSoon(): void {
+    if (this.painting) return;
+    this.painting = requestAnimationFrame(() => ((this.painting = 0), this.paint()));
   }
 
   private onImage(event: Event): void {
@@ -213,27 +303,63 @@ export class FacextAnalyzer extends Widget {
     this.paint();
   }
 
-  private onPointer(event: PointerEvent): void {
+  /** The tool that only looks: what the pointer is on is lit, a tap keeps it. */
+  private look(event: PointerEvent, [x, y]: Point): void {
     const c = this.controller;
     if (!c) return;
-    if (c.drawing) {
-      if (event.type === 'pointerdown') this.boxTool.down(event);
-      else if (event.type === 'pointermove') this.boxTool.move(event);
-      else if (event.type === 'pointerup') this.boxTool.up(event);
-      else if (event.type === 'pointercancel') this.boxTool.cancel();
-      return;
-    }
     if (event.type === 'pointerleave') return c.light(null);
     const scene = this.scene();
     const run = c.run;
     if (!scene || !run) return;
-    const shown = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    const x = ((event.clientX - shown.left) / shown.width) * scene.width;
-    const y = ((event.clientY - shown.top) / shown.height) * scene.height;
     const hit = this.overlay.hit(scene, x, y);
     const ref = hit && { run: run.id, face: hit.face, mask: hit.index };
     if (event.type === 'pointerup') c.pin(ref);
     else if (event.type === 'pointermove') c.light(ref);
+  }
+
+  /** Only with Ctrl, or where the photo has the focus: a page that embeds this must still scroll. A pinch on a trackpad comes as Ctrl and the wheel. */
+  private onWheel(event: WheelEvent): void {
+    if (!this.controller?.photo?.opened || !(event.ctrlKey || (this.shadowRoot?.activeElement === this.canvas && this.controller.region.tool !== 'look'))) return;
+    event.preventDefault();
+    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 15 : 1;
+    this.viewport.zoom(Math.exp((-event.deltaY * lines) / (event.ctrlKey ? 100 : 300)), [event.clientX, event.clientY]);
+    this.moved();
+  }
+
+  // ---- tools --------------------------------------------------------------------------------------------------------------
+
+  private setTool(tool: Tool): void {
+    this.tools.cancel();
+    this.controller?.region.set({ tool, cursor: null, hover: null });
+    if (tool !== 'look' && tool !== 'pan') this.controller?.setAsk({ where: 'region' });
+  }
+
+  private step(what: 'undo' | 'redo'): void {
+    const c = this.controller;
+    if (c?.region[what]()) this.announcer.say(what === 'undo' ? c.words.undone : c.words.redone);
+  }
+
+  /** Keys while the photo or its tools have the focus; never while something is typed. */
+  private onShortcut(event: KeyboardEvent): void {
+    const c = this.controller;
+    if (!c?.photo?.opened || event.defaultPrevented || (event.target as HTMLElement).matches('input, select, textarea')) return;
+    const key = event.key.toLowerCase();
+    const done = () => event.preventDefault();
+    if (event.ctrlKey || event.metaKey) {
+      if (key === 'z') done(), this.step(event.shiftKey ? 'redo' : 'undo');
+      else if (key === 'y') done(), this.step('redo');
+      return;
+    }
+    if (event.altKey) return;
+    const tool = TOOLS.find((t) => c.words.tools[t].key.toLowerCase() === key) ?? (key === 'b' ? 'box' : undefined);
+    if (tool) return this.setTool(tool);
+    if (key === '[' || key === ']') return c.region.set({ radius: Math.round(key === ']' ? c.region.radius * 1.2 + 1 : c.region.radius / 1.2 - 1) });
+    if (key === '+' || key === '=') return this.handlers.zoom(1.25);
+    if (key === '-') return this.handlers.zoom(1 / 1.25);
+    if (key === '0') return this.handlers.fit();
+    if (key === 'x') return event.repeat ? undefined : c.setView({ hiding: true });
+    if (key === 'delete' || key === 'backspace') return this.handlers.clear();
+    if (key >= '1' && key <= '9' && Number(key) <= c.photo.opened.faces.length) this.handlers.face(Number(key) - 1);
   }
 
   // ---- files --------------------------------------------------------------------------------------------------------------
@@ -288,23 +414,24 @@ export class FacextAnalyzer extends Widget {
   private onEscape(event: KeyboardEvent): void {
     const c = this.controller;
     if (event.key !== 'Escape' || !c) return;
-    if (this.boxTool.cancel()) return;
-    if (c.drawing) {
-      c.setBox(null);
-      c.setDrawing(false);
-    } else if (c.pinned) c.pin(null);
-    else c.stop();
+    if (this.tools.cancel()) return;
+    if (c.busy) c.stop();
+    else if (c.isolated) c.isolate(c.isolated);
+    else if (c.pinned) c.pin(null);
+    else if (c.region.tool !== 'look') this.setTool('look');
   }
 
   private save(run: Run): void {
     if (!run.report) return;
-    const blob = new Blob([JSON.stringify(run.report, null, 2), '\n'], { type: 'application/json' });
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(blob);
-    link.download = `facext-${run.report.file.sha256.slice(0, 8)}.json`;
-    link.click();
-    // Some browsers read the blob only after the click has returned.
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    download(new Blob([JSON.stringify(run.report, null, 2), '\n'], { type: 'application/json' }), `facext-${run.report.file.sha256.slice(0, 8)}.json`);
+  }
+
+  private async exportPng(): Promise<void> {
+    const scene = this.scene();
+    const image = this.renderRoot.querySelector<HTMLImageElement>('.frame img');
+    const hash = this.controller?.photo?.opened?.file.sha256;
+    const blob = scene && image?.naturalWidth && hash ? await pictureWithMarks(image, scene) : null;
+    if (blob) download(blob, `facext-${hash!.slice(0, 8)}.png`);
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { assetUrls } from '#assets';
 import { Fault } from './fault';
-import type { DeviceInfo, Opened, Prepared, Ready, Region, Report, Request } from './protocol';
+import type { DeviceInfo, Opened, PartMap, Prepared, Ready, Region, Report, Request } from './protocol';
 import { Session, type CallOptions, type Photo } from './session';
 import { spawnWorker } from './spawn';
 
@@ -113,6 +113,11 @@ export class Client {
 
   analyze(request: Request, options: CallOptions = {}): Promise<Report> {
     return this.photo ? this.shared.session.analyze(request, { ...this.mine(options), photo: this.photo }) : this.noPhoto();
+  }
+
+  /** Where the concepts lie on a face of the open photo. */
+  parts(face: number, options: CallOptions = {}): Promise<PartMap> {
+    return this.photo ? this.shared.session.parts(face, { ...this.mine(options), photo: this.photo }) : this.noPhoto();
   }
 
   private noPhoto(): Promise<never> {

@@ -1,11 +1,14 @@
 /**
- * The page: registers the element, after handing it the query parameters that a link may set.
+/**
+ * The page: registers the element, after handing it the query parameters that a person or a test may set, and words what stands around it.
  *
- * `?weights=./weights-tiny/` another weights directory beside the page, `?device=cpu|gpu`, `?src=` address of a photo.
+ * `?lang=en|zh` (default: the browser's first language), `?weights=./weights-tiny/` another weights directory beside the page, `?device=cpu|gpu`,
+ * `?src=` address of a photo.
  */
 import './page.css';
 import { define } from './element';
 import { sharedPhoto, workOffline } from './offline';
+import { TAGS, languageOf, wordsOf } from './words';
 
 const query = new URLSearchParams(location.search);
 const element = document.querySelector('facext-analyzer');
@@ -17,6 +20,18 @@ if (element && (device === 'cpu' || device === 'gpu')) element.setAttribute('dev
 // A photo by its address: the element asks before it fetches anything.
 const src = query.get('src');
 if (element && src) element.setAttribute('src', src);
+
+const language = languageOf(query.get('lang') ?? navigator.languages[0]);
+const { page } = wordsOf(language);
+document.documentElement.lang = TAGS[language];
+document.title = page.title;
+for (const [name, text] of Object.entries(page)) document.querySelector(`[data-words="${name}"]`)?.replaceChildren(text);
+for (const link of document.querySelectorAll<HTMLAnchorElement>('nav a[hreflang]')) {
+  const other = new URLSearchParams(query);
+  other.set('lang', link.hreflang === 'en' ? 'en' : 'zh');
+  link.href = `?${other}`;
+  if (link.hreflang === TAGS[language]) link.setAttribute('aria-current', 'true');
+}
 define();
 workOffline(() => !element?.photo && (element?.state === 'needed' || element?.state === 'ready'));
 void sharedPhoto().then((photo) => photo && element?.open(photo), () => {});

@@ -1,13 +1,18 @@
 /**
- * The overlay canvas: masks, face numbers and the drawn box, on top of the photo.
+ * The overlay canvas: masks, face numbers, the marked region, the part under the pointer and the brush's ring, on top of the photo.
  *
- * Coordinates come in pixels of the upright photo and are scaled only here. A mask is never told by colour alone: each has its number, a
- * two-tone outline, and the one in focus is filled more strongly. Colours are Okabe and Ito's, safe for colour-blind eyes.
+ * Coordinates come in pixels of the upright photo and are scaled only here. A mask is never told by colour alone: each has its number, its
+ * own hatch and a two-tone outline, and the one in focus is filled more strongly. A mask that the model itself trusts little is dimmed and
+ * its outline is broken.
  */
+import { PALETTE, drawBox, drawDraft, drawFace, drawName, drawNumber, drawRing, layerOf, type Layer } from './overlay-draw';
 import type { Box, MaskOut } from './protocol';
+import type { Point } from './region';
+import type { Draft } from './region-state';
 import { rasterise, type Raster } from './rle';
 
-export const PALETTE = ['#56b4e9', '#e69f00', '#cc79a7', '#009e73', '#f0e442', '#d55e00', '#0072b2'] as const;
+/** Below this quality a mask is called weak. */
+export const WEAK = 0.35;
 
 export interface OverlayMask {
   face: number;
@@ -20,27 +25,30 @@ export interface OverlayMask {
 export interface Scene {
   width: number;
   height: number;
-  faces: Box[];
+  faces: { box: Box; name: string }[];
   masks: OverlayMask[];
   active: { face: number; mask: number } | null;
   /** 0..1 */
   opacity: number;
+  hatch: boolean;
+  /** The marked region: as a mask, and as a box where it is one. */
+  region: Raster | null;
   box: Box | null;
-}
-
-interface Layer {
-  raster: Raster;
-  fill: HTMLCanvasElement;
-  edge: HTMLCanvasElement;
+  draft: Draft | null;
+  /** The part under the pointer or in focus. `raster` samples it on a grid over the photo. */
+  part: { key: string; name: string; raster(width: number, height: number): Raster } | null;
+  cursor: { at: Point; radius: number | null } | null;
 }
 
 /** Masks are sampled at the size of the canvas, at most this many pixels wide or high. */
-const MAX_SIDE = 1400;
+const MAX_SIDE = 2400;
 
 export class Overlay {
   /** Drawn layers by mask, for one canvas size. */
-  private layers = new WeakMap<MaskOut, Layer>();
+  private layers = new WeakMap<object, Layer>();
+  private parts = new Map<string, Layer>();
   private size = '';
+  private hatch = true;
 
   paint(canvas: HTMLCanvasElement, scene: Scene): void {
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
@@ -53,35 +61,56 @@ export class Overlay {
       canvas.width = width;
       canvas.height = height;
     }
-    if (this.size !== `${width}x${height}`) {
-      this.size = `${width}x${height}`;
-      this.layers = new WeakMap();
-    }
     const context = canvas.getContext('2d');
     if (!context) return;
     context.clearRect(0, 0, width, height);
-    const unit = width / Math.max(shown.width, 1);
-    const scale = width / scene.width;
+    this.draw(context, scene, width / Math.max(shown.width, 1));
+  }
 
-    for (const item of scene.masks) {
-      const active = scene.active?.face === item.face && scene.active.mask === item.index;
-      const layer = this.layer(item, width, height);
-      const others = scene.active && !active ? 0.3 : 1;
-      const trust = item.mask.quality < 0.35 ? 0.55 : 1;
-      context.globalAlpha = Math.min(1, scene.opacity * others * trust * (active ? 1.35 : 0.8));
-      context.drawImage(layer.fill, 0, 0);
-      context.globalAlpha = scene.opacity === 0 && !active ? 0 : others * (active ? 1 : trust);
-      context.drawImage(layer.edge, 0, 0);
-      if (active) context.drawImage(layer.edge, 0, 0);
+  /** Another photo may have the same part names in other places. */
+  forget(): void {
+    this.parts.clear();
+  }
+
+  /** `unit`: canvas pixels in one pixel of the screen. */
+  draw(context: CanvasRenderingContext2D, scene: Scene, unit: number): void {
+    const { width, height } = context.canvas;
+    if (this.size !== `${width}x${height}` || this.hatch !== scene.hatch) {
+      this.size = `${width}x${height}`;
+      this.hatch = scene.hatch;
+      this.layers = new WeakMap();
+      this.parts.clear();
     }
-    context.globalAlpha = 1;
-    if (scene.faces.length > 1) scene.faces.forEach((box, i) => drawFace(context, box, scale, unit, i + 1));
+    const scale = width / scene.width;
+    for (const item of scene.masks) {
+      const active = isActive(scene, item);
+      const weak = item.mask.quality < WEAK;
+      const layer = this.layer(item.mask, () => rasterise(item.mask.rle, width, height), { number: item.number, weak, unit });
+      const others = scene.active && !active ? 0.3 : 1;
+      const trust = weak ? 0.55 : 1;
+      put(context, layer, layer.fill, Math.min(1, scene.opacity * others * trust * (active ? 1.35 : 0.8)));
+      put(context, layer, layer.edge, scene.opacity === 0 && !active ? 0 : others * (active ? 1 : trust));
+      if (active) put(context, layer, layer.edge, 1);
+    }
+    scene.faces.forEach((face) => drawFace(context, face.box, scale, unit, face.name));
     if (scene.opacity > 0) {
-      for (const item of scene.masks) {
-        if (!scene.active || (scene.active.face === item.face && scene.active.mask === item.index)) drawNumber(context, item, scale, unit);
-      }
+      for (const item of scene.masks) if (!scene.active || isActive(scene, item)) drawNumber(context, item.mask.bbox, item.number, scale, unit);
     }
     if (scene.box) drawBox(context, scene.box, scale, unit);
+    else if (scene.region) {
+      const region = scene.region;
+      const layer = this.layer(region, () => resample(region, width, height), { number: 0, weak: false, unit });
+      put(context, layer, layer.fill, 0.55);
+      put(context, layer, layer.edge, 1);
+    }
+    if (scene.part) {
+      const layer = this.part(scene.part, width, height, unit);
+      put(context, layer, layer.fill, 0.6);
+      put(context, layer, layer.edge, 1);
+    }
+    if (scene.draft) drawDraft(context, scene.draft, scale, unit);
+    if (scene.cursor) drawRing(context, scene.cursor.at, scene.cursor.radius, scale, unit);
+    if (scene.part && scene.cursor) drawName(context, scene.cursor.at, scene.part.name, scale, unit);
   }
 
   /** The smallest mask under a point of the photo. */
@@ -102,96 +131,40 @@ export class Overlay {
     return best;
   }
 
-  private layer(item: OverlayMask, width: number, height: number): Layer {
-    const known = this.layers.get(item.mask);
+  private layer(key: object, raster: () => Raster, look: { number: number; weak: boolean; unit: number }): Layer {
+    const known = this.layers.get(key);
     if (known) return known;
-    const raster = rasterise(item.mask.rle, width, height);
-    const layer = { raster, ...draw(raster, PALETTE[(item.number - 1) % PALETTE.length]!) };
-    this.layers.set(item.mask, layer);
+    const layer = layerOf(raster(), { ...look, colour: look.number ? PALETTE[(look.number - 1) % PALETTE.length]! : '#ffffff', hatch: this.hatch && look.number > 0 });
+    this.layers.set(key, layer);
+    return layer;
+  }
+
+  private part(part: NonNullable<Scene['part']>, width: number, height: number, unit: number): Layer {
+    const known = this.parts.get(part.key);
+    if (known) return known;
+    const layer = layerOf(part.raster(width, height), { number: 0, weak: false, unit, colour: '#ffffff', hatch: false });
+    this.parts.set(part.key, layer);
     return layer;
   }
 }
 
-/** Fill and outline of one mask. The outline is light inside and dark outside, so that it shows on any photo. */
-function draw(raster: Raster, colour: string): { fill: HTMLCanvasElement; edge: HTMLCanvasElement } {
-  const { width, height, data } = raster;
-  const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)) as [number, number, number];
-  const fill = new ImageData(width, height);
-  const edge = new ImageData(width, height);
-  const set = (x: number, y: number) => x >= 0 && y >= 0 && x < width && y < height && data[y * width + x] === 1;
+function isActive(scene: Scene, item: OverlayMask): boolean {
+  return scene.active?.face === item.face && scene.active.mask === item.index;
+}
+
+function put(context: CanvasRenderingContext2D, layer: Layer, image: HTMLCanvasElement, alpha: number): void {
+  if (alpha <= 0 || !image.width) return;
+  context.globalAlpha = Math.min(1, alpha);
+  context.drawImage(image, layer.x, layer.y);
+  context.globalAlpha = 1;
+}
+
+/** Nearest cells of a mask on another grid over the same photo. */
+function resample(raster: Raster, width: number, height: number): Raster {
+  const data = new Uint8Array(width * height);
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const at = (y * width + x) * 4;
-      const inside = set(x, y);
-      if (inside) fill.data.set([r, g, b, 150], at);
-      const near = set(x - 1, y) !== inside || set(x + 1, y) !== inside || set(x, y - 1) !== inside || set(x, y + 1) !== inside;
-      const close = near || set(x - 2, y) !== inside || set(x + 2, y) !== inside || set(x, y - 2) !== inside || set(x, y + 2) !== inside;
-      if (close) edge.data.set(inside ? [r, g, b, 255] : [16, 20, 28, near ? 230 : 140], at);
-    }
+    const row = Math.floor(((y + 0.5) * raster.height) / height) * raster.width;
+    for (let x = 0; x < width; x++) data[y * width + x] = raster.data[row + Math.floor(((x + 0.5) * raster.width) / width)]!;
   }
-  return { fill: canvasOf(fill), edge: canvasOf(edge) };
-}
-
-function canvasOf(image: ImageData): HTMLCanvasElement {
-  const canvas = document.createElement('canvas');
-  canvas.width = image.width;
-  canvas.height = image.height;
-  canvas.getContext('2d')?.putImageData(image, 0, 0);
-  return canvas;
-}
-
-/** The number stands beside the mask, never on the evidence itself. */
-function drawNumber(context: CanvasRenderingContext2D, item: OverlayMask, scale: number, unit: number): void {
-  const [x, y] = item.mask.bbox;
-  const radius = 9 * unit;
-  const inside = (at: number, max: number) => Math.min(Math.max(at, radius + unit), max - radius - unit);
-  const left = inside(x * scale - radius * 0.9, context.canvas.width);
-  const top = inside(y * scale - radius * 0.9, context.canvas.height);
-  disc(context, left, top, radius, PALETTE[(item.number - 1) % PALETTE.length]!, String(item.number), unit);
-}
-
-function disc(context: CanvasRenderingContext2D, x: number, y: number, radius: number, colour: string, text: string, unit: number): void {
-  context.beginPath();
-  context.arc(x, y, radius, 0, Math.PI * 2);
-  context.fillStyle = colour;
-  context.fill();
-  context.lineWidth = 1.5 * unit;
-  context.strokeStyle = '#10141c';
-  context.stroke();
-  context.fillStyle = colour === '#0072b2' ? '#ffffff' : '#10141c';
-  context.font = `600 ${12 * unit}px system-ui, sans-serif`;
-  context.textAlign = 'center';
-  context.textBaseline = 'middle';
-  context.fillText(text, x, y + unit * 0.5);
-}
-
-function drawFace(context: CanvasRenderingContext2D, box: Box, scale: number, unit: number, number: number): void {
-  const [x, y, w, h] = box.map((v) => v * scale) as Box;
-  twoTone(context, unit, [], () => context.strokeRect(x, y, w, h));
-  const size = 20 * unit;
-  const top = Math.max(0, y - size);
-  context.fillStyle = '#10141c';
-  context.fillRect(x, top, size * 3.1, size);
-  context.fillStyle = '#ffffff';
-  context.font = `600 ${12 * unit}px system-ui, sans-serif`;
-  context.textAlign = 'left';
-  context.textBaseline = 'middle';
-  context.fillText(`Face ${number}`, x + 7 * unit, top + size / 2);
-}
-
-function drawBox(context: CanvasRenderingContext2D, box: Box, scale: number, unit: number): void {
-  const [x, y, w, h] = box.map((v) => v * scale) as Box;
-  twoTone(context, unit * 1.3, [6 * unit, 4 * unit], () => context.strokeRect(x, y, w, h));
-}
-
-function twoTone(context: CanvasRenderingContext2D, unit: number, dash: number[], stroke: () => void): void {
-  context.setLineDash([]);
-  context.lineWidth = 3.5 * unit;
-  context.strokeStyle = 'rgba(16, 20, 28, 0.75)';
-  stroke();
-  context.setLineDash(dash);
-  context.lineWidth = 1.5 * unit;
-  context.strokeStyle = '#ffffff';
-  stroke();
-  context.setLineDash([]);
+  return { width, height, data };
 }

@@ -48,11 +48,30 @@ export interface FileFacts {
   orientation?: number;
 }
 
+/** What the file says about itself; `key` is stable and worded in `words-*.ts`. */
+export interface Fact {
+  key: string;
+  value: string;
+}
+
+/** Where the concepts lie on one face: cells of a square of the photo. */
+export interface PartMap {
+  /** May reach beyond the photo. */
+  box: Box;
+  /** Cells along a side. */
+  side: number;
+  /** Ids of the leaves, by label. */
+  leaves: string[];
+  /** `side * side` labels, row-major; 255 where there is no leaf. */
+  labels: Uint8Array;
+}
+
 export interface Opened {
   status: 'ok' | 'no_usable_face';
   reason: string | null;
   file: FileFacts;
   faces: { box: Box }[];
+  facts: Fact[];
   warnings: string[];
 }
 
@@ -126,6 +145,7 @@ export interface Engine {
   add_file(name: string, bytes: Uint8Array): void | Promise<void>;
   build(): Promise<void>;
   open(bytes: Uint8Array, name: string): Promise<Opened>;
+  parts(face: number): PartMap;
   analyze(request: Request, onEvent: (event: EngineEvent) => void): Promise<Report>;
   /** Taken before an analysis begins: the engine itself is borrowed while it runs. */
   stopper(): { stop(): void };
@@ -178,6 +198,7 @@ export type Call =
   | { id: number; type: 'measure' }
   | { id: number; type: 'load' }
   | { id: number; type: 'open'; bytes: Uint8Array; name: string }
+  | { id: number; type: 'parts'; face: number }
   | { id: number; type: 'analyze'; request: Request }
   | { id: number; type: 'cancel'; target: number };
 

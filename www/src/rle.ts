@@ -70,3 +70,39 @@ export function rasterise(rle: Rle, width: number, height: number): Raster {
 export function area(rle: Rle): number {
   return runs(rle.counts).reduce((sum, run, i) => (i % 2 ? sum + run : sum), 0);
 }
+
+/** A mask on any grid as run lengths of a photo's pixels: each photo pixel has the value of the cell under its centre. */
+export function encode(raster: Raster, width: number, height: number): Rle {
+  const cell = (at: number, size: number, cells: number) => Math.min(cells - 1, Math.floor(((at + 0.5) * cells) / size));
+  const rows = Array.from({ length: height }, (_, y) => cell(y, height, raster.height) * raster.width);
+  const lengths: number[] = [];
+  let value = 0;
+  let length = 0;
+  for (let x = 0; x < width; x++) {
+    const column = cell(x, width, raster.width);
+    for (const row of rows) {
+      const bit = raster.data[row + column]!;
+      if (bit !== value) {
+        lengths.push(length);
+        length = 0;
+        value = bit;
+      }
+      length++;
+    }
+  }
+  lengths.push(length);
+  return { size: [height, width], counts: lengths.map((run, i) => group(i > 2 ? run - lengths[i - 2]! : run)).join('') };
+}
+
+/** One signed number in groups of five bits. */
+function group(value: number): string {
+  let out = '';
+  for (let more = true; more; ) {
+    // Not by shifts: see `runs`.
+    const low = ((value % 32) + 32) % 32;
+    value = (value - low) / 32;
+    more = low & 0x10 ? value !== -1 : value !== 0;
+    out += String.fromCharCode(low + (more ? 0x20 : 0) + 48);
+  }
+  return out;
+}

@@ -4,6 +4,7 @@
  * While the answer streams, phrases arrive piece by piece and before their masks; when the report is there it replaces everything that was streamed.
  */
 import type { Band, Box, EngineEvent, MaskOut, Report, Request, Stage } from './protocol';
+import type { Mark } from './region';
 
 export interface Piece {
   text: string;
@@ -21,8 +22,10 @@ export interface FaceLive {
 export interface Run {
   id: number;
   request: Request;
-  /** What was asked, in words; empty for the first look at the whole photo. */
-  label: string;
+  /** The first look at the whole photo, which nobody asked for in so many words. */
+  first: boolean;
+  /** The region that was asked about, so that it can be taken up again. */
+  marks: readonly Mark[];
   state: 'running' | 'done' | 'stopped' | 'failed';
   stage: Stage | null;
   stageFace: number;
@@ -32,8 +35,8 @@ export interface Run {
   restarted: boolean;
 }
 
-export function newRun(id: number, request: Request, label: string, boxes: Box[]): Run {
-  return { id, request, label, state: 'running', stage: null, stageFace: 0, faces: boxes.map(emptyFace), report: null, restarted: false };
+export function newRun(id: number, request: Request, asked: Pick<Run, 'first' | 'marks'>, boxes: Box[]): Run {
+  return { id, request, ...asked, state: 'running', stage: null, stageFace: 0, faces: boxes.map(emptyFace), report: null, restarted: false };
 }
 
 function emptyFace(box: Box | null): FaceLive {

@@ -7,7 +7,7 @@
  * already loaded stands by, and the compiled wasm and the manifest are kept here: a replacement needs no network.
  */
 import { Fault, isFatal, throwIfAborted, toFault } from './fault';
-import type { Call, DeviceInfo, Opened, PrepareArgs, Prepared, Ready, Region, Reply, Report, Request, WorkerEvent } from './protocol';
+import type { Call, DeviceInfo, Opened, PartMap, PrepareArgs, Prepared, Ready, Region, Reply, Report, Request, WorkerEvent } from './protocol';
 
 /** How long a worker may take to obey a stop before it is terminated; the rest of the 200 ms is for the page. */
 const STOP_GRACE_MS = 120;
@@ -105,6 +105,11 @@ export class Session {
         return opened;
       }),
     );
+  }
+
+  /** Where the concepts lie on a face of the open photo. */
+  parts(face: number, options: CallOptions = {}): Promise<PartMap> {
+    return this.withPhoto(options, async () => (await this.call({ type: 'parts', face }, options)) as PartMap);
   }
 
   /** Answers one request about the open photo, streaming events. */

@@ -7,7 +7,7 @@ import { css } from 'lit';
 
 export const styles = css`
   :host {
-    --ink: #1b2230; --soft: #566073; --faint: #7a8496; --line: #d9dee6; --card: #ffffff; --sunk: #f3f5f8;
+    --ink: #1b2230; --soft: #566073; --faint: #7a8496; --line: #d9dee6; --edge: #858fa0; --card: #ffffff; --sunk: #f3f5f8;
     --accent: #1f5f8b; --accent-ink: #ffffff; --accent-wash: #e5eff6; --warn: #a1560a; --warn-wash: #fbf0e1; --bad: #a3312a; --bad-wash: #fbeaea;
     --radius: 12px; --gap: 20px;
     display: block; color: var(--ink); font: 400 1rem/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif;
@@ -15,7 +15,7 @@ export const styles = css`
   }
   @media (prefers-color-scheme: dark) {
     :host {
-      --ink: #e6eaf1; --soft: #a6b0c0; --faint: #8791a3; --line: #333c4a; --card: #1a202a; --sunk: #141922;
+      --ink: #e6eaf1; --soft: #a6b0c0; --faint: #8791a3; --line: #333c4a; --edge: #6d788b; --card: #1a202a; --sunk: #141922;
       --accent: #7db9e0; --accent-ink: #0c1a26; --accent-wash: #1c3040; --warn: #f0b565; --warn-wash: #32261a; --bad: #f0938c; --bad-wash: #3a2020;
     }
   }
@@ -43,6 +43,10 @@ export const styles = css`
     .layout > .ask { grid-column: 1; }
     .layout > .result { grid-column: 2; grid-row: 1 / span 3; }
   }
+  @container (min-width: 1500px) {
+    .layout { grid-template-columns: minmax(0, 14fr) minmax(0, 9fr); --gap: 28px; }
+    .frame img { max-height: min(72vh, 1400px); }
+  }
   .card { background: var(--card); border: 1px solid var(--line); border-radius: var(--radius); padding: 18px 20px; }
   .stack { display: grid; gap: 12px; }
   .row { display: flex; flex-wrap: wrap; gap: 10px 14px; align-items: center; }
@@ -62,9 +66,9 @@ export const styles = css`
   button[aria-pressed='true'] { background: var(--accent-wash); border-color: var(--accent); }
   button:disabled { opacity: 0.5; cursor: default; }
   :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-  select, input[type='number'] { min-height: 40px; border-radius: 8px; border: 1px solid var(--line); background: var(--card); padding: 6px 10px; max-width: 100%; }
+  select, input[type='number'] { min-height: 40px; border-radius: 8px; border: 1px solid var(--edge); background: var(--card); padding: 6px 10px; max-width: 100%; }
   input[type='range'] { accent-color: var(--accent); width: 130px; min-height: 40px; }
-  input[type='radio'] { accent-color: var(--accent); width: 18px; height: 18px; margin: 0; }
+  input[type='radio'], input[type='checkbox'] { accent-color: var(--accent); width: 18px; height: 18px; margin: 0; }
   progress { width: 100%; height: 10px; border-radius: 5px; border: 0; background: var(--sunk); accent-color: var(--accent); appearance: none; overflow: hidden; display: block; }
   progress::-webkit-progress-bar { background: var(--line); border-radius: 5px; }
   progress::-webkit-progress-value { background: var(--accent); border-radius: 5px; }
@@ -79,10 +83,41 @@ export const styles = css`
   .lead { font-size: 1.1875rem; font-weight: 600; line-height: 1.35; text-wrap: balance; }
 
   .stage { display: grid; place-items: center; background: var(--sunk); border-radius: 8px; overflow: hidden; min-height: 180px; }
-  .frame { position: relative; max-width: 100%; line-height: 0; transform-origin: 0 0; transition: transform 0.2s ease-out; }
+  .frame { position: relative; max-width: 100%; line-height: 0; transform-origin: 0 0; }
+  .frame.smooth { transition: transform 0.2s ease-out; }
   .frame img { display: block; max-width: 100%; max-height: min(66vh, 620px); width: auto; height: auto; }
   .frame canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
-  .frame canvas.drawing { touch-action: none; cursor: crosshair; }
+  .frame canvas:not(.tool-look) { touch-action: none; }
+  .frame canvas.tool-box { cursor: crosshair; }
+  .frame canvas.tool-part, .frame canvas.tool-lasso, .frame canvas.tool-brush, .frame canvas.tool-eraser { cursor: none; }
+  .frame canvas.tool-pan { cursor: grab; }
+  .frame canvas:focus-visible { outline-offset: -3px; }
+
+  .tools { display: flex; flex-wrap: wrap; gap: 8px 18px; justify-content: space-between; }
+  .tight { gap: 6px; }
+  .gap { width: 6px; }
+  button.icon, button.tool { display: grid; place-items: center; padding: 4px; min-width: 44px; min-height: 44px; }
+  button.tool { min-width: 54px; padding: 5px 4px 3px; gap: 1px; font-size: 0.75rem; line-height: 1.2; }
+  button.icon svg, button.tool svg { width: 22px; height: 22px; }
+  button.small { font-size: 0.8125rem; padding: 4px 10px; min-height: 36px; }
+  button.suggestion { font-size: 0.8125rem; font-weight: 450; padding: 4px 12px; min-height: 36px; border-radius: 18px; text-align: start; }
+  button.icon[aria-pressed='false'] .slash { display: none; }
+  summary { cursor: pointer; min-height: 24px; padding-block: 3px; }
+  details > :not(summary) { margin-top: 8px; }
+  .answer-card > summary { list-style-position: outside; }
+  .answer-card > summary h2 { display: inline; }
+  kbd { font: 0.8125rem/1.4 ui-monospace, 'SF Mono', Menlo, Consolas, monospace; }
+
+  .parts { max-height: 264px; overflow-y: auto; border: 1px solid var(--edge); border-radius: 8px; padding: 4px; }
+  .parts li { padding: 4px 10px; min-height: 32px; border-radius: 6px; cursor: pointer; font-size: 0.9375rem; }
+  .parts li:hover { background: var(--sunk); }
+  .parts li[aria-selected='true'] { background: var(--accent-wash); font-weight: 600; box-shadow: inset 3px 0 0 var(--accent); }
+  .parts li:focus-visible { outline-offset: -2px; }
+  .parts .depth-1 { padding-inline-start: 26px; } .parts .depth-2 { padding-inline-start: 42px; }
+  .parts .depth-3 { padding-inline-start: 58px; } .parts .depth-4 { padding-inline-start: 74px; }
+  .own { display: grid; gap: 4px; }
+  .own .legend { font-weight: 600; font-size: 0.9375rem; }
+  textarea { font: inherit; color: inherit; width: 100%; border-radius: 8px; border: 1px solid var(--edge); background: var(--card); padding: 8px 10px; resize: vertical; }
   .noview { line-height: 1.5; padding: 60px 20px; }
 
   .problem { border-color: var(--bad); background: var(--bad-wash); }
@@ -100,7 +135,7 @@ export const styles = css`
   .answer { font-size: 1.0625rem; line-height: 1.75; overflow-wrap: anywhere; white-space: pre-line; }
   .caret::after { content: ''; display: inline-block; width: 0.5em; height: 1em; margin-inline-start: 2px; vertical-align: -0.15em; background: var(--faint); animation: blink 1.1s steps(2) infinite; }
   @keyframes blink { 50% { opacity: 0; } }
-  @media (prefers-reduced-motion: reduce) { .frame { transition: none; } .caret::after { animation: none; } }
+  @media (prefers-reduced-motion: reduce) { .frame.smooth { transition: none; } .caret::after { animation: none; } }
 
   .phrase {
     display: inline; min-height: 0; padding: 1px 4px 1px 2px; border: 0; border-radius: 4px; background: none; font: inherit; font-weight: 550; text-align: start;
@@ -117,9 +152,14 @@ export const styles = css`
   .marks { display: grid; gap: 2px; }
   .mark { display: flex; gap: 4px 10px; flex-wrap: wrap; align-items: baseline; width: 100%; text-align: start; border-color: transparent; background: none; padding: 7px 8px; font-weight: 500; }
   .mark .soft { font-weight: 400; }
+  .mark-row { display: grid; grid-template-columns: minmax(0, 1fr) auto auto; gap: 4px; align-items: center; }
+  .mark-row .icon { border-color: transparent; background: none; color: var(--soft); }
+  .mark-row.weak .chip { border-style: dashed; opacity: 0.75; }
+  .mark-row.off .mark { opacity: 0.6; text-decoration: line-through; }
+  .not-shown { border-inline-start: 3px solid var(--warn); padding-inline-start: 10px; }
 
+  .glance { border-width: 2px; }
   .face + .face { border-top: 1px solid var(--line); padding-top: 16px; margin-top: 4px; }
-  .asked { border-inline-start: 3px solid var(--accent); padding-inline-start: 12px; }
   .limits { padding-inline-start: 1.1em; display: grid; gap: 8px; list-style: disc; }
   .limits li::marker { color: var(--faint); }
   .choices { display: flex; flex-wrap: wrap; gap: 6px 18px; }
@@ -135,9 +175,10 @@ export const styles = css`
   .steps li { display: grid; grid-template-columns: 28px 1fr; gap: 12px; }
   .steps svg { width: 24px; height: 24px; color: var(--accent); margin-top: 1px; }
   @container (max-width: 520px) {
-    .card { padding: 16px; }
+    .card { padding: 14px; }
+    button.tool { min-width: 46px; }
     .drop { min-height: 260px; padding: 24px 16px; }
     .drop button { min-height: 48px; }
   }
-  @media (pointer: coarse) { button:not(.phrase) { min-height: 44px; } .choices label { min-height: 44px; } }
+  @media (pointer: coarse) { button:not(.phrase) { min-height: 44px; } .choices label, .parts li, summary { min-height: 44px; } .parts li { padding-block: 9px; } }
 `;

@@ -1,91 +1,89 @@
-/** The question form: about what (face, named region, drawn box), which answer, for which face. */
+/** The question form: about what (the face, or the region that is marked), which answer, in whose words. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Ask, Controller } from './controller';
-import type { Box, Region, Task } from './protocol';
-import { TASKS } from './words';
+import type { Box } from './protocol';
+import { partTree } from './view-parts';
+import { TASKS, partName } from './words';
 
 export function askCard(c: Controller, fit: (box: Box) => Box): TemplateResult | typeof nothing {
   const opened = c.photo?.opened;
   if (!opened || opened.status !== 'ok') return nothing;
+  const w = c.words;
   const wheres: { id: Ask['where']; label: string }[] = [
-    { id: 'face', label: 'the whole face' },
-    { id: 'region', label: 'a part of the face' },
-    { id: 'box', label: 'a box' },
+    { id: 'face', label: w.wholeFace },
+    { id: 'region', label: w.region },
   ];
-  const blocked = c.busy !== null || (c.ask.where === 'box' && !c.box);
-  return html`<section class="card ask" part="ask" aria-label="Ask about a region">
+  const about = c.ask.where === 'region';
+  const blocked = c.busy !== null || (about && !c.region.raster && !c.region.box && !c.region.part);
+  return html`<section class="card ask" part="ask" aria-label=${w.askTitle}>
     <form class="stack" @submit=${(e: Event) => (e.preventDefault(), blocked || void c.askNow())}>
-      <h2>Ask more</h2>
+      <h2>${w.askTitle}</h2>
       <fieldset>
-        <legend>About</legend>
+        <legend>${w.about}</legend>
         <div class="choices">
-          ${wheres.map((w) => html`<label>
-            <input type="radio" name="where" value=${w.id} .checked=${c.ask.where === w.id} @change=${() => (c.setAsk({ where: w.id }), w.id === 'box' && !c.box && c.setDrawing(true))} />${w.label}
+          ${wheres.map((where) => html`<label>
+            <input type="radio" name="where" value=${where.id} .checked=${c.ask.where === where.id} @change=${() => c.setAsk({ where: where.id })} />${where.label}
+          </label>`)}
+        </div>
+        ${about ? html`<p class="small soft" data-test="region-words">${regionWords(c)}</p>` : nothing}
+      </fieldset>
+      ${c.region.box || (about && c.region.tool === 'box') ? boxFields(c, fit) : nothing}
+      ${about ? partTree(c) : nothing}
+      <fieldset>
+        <legend>${w.answerAs}</legend>
+        <div class="choices">
+          ${TASKS.map((task) => html`<label title=${w.tasks[task].hint}>
+            <input type="radio" name="task" value=${task} .checked=${c.ask.task === task} @change=${() => c.setAsk({ task })} />${w.tasks[task].label}
           </label>`)}
         </div>
       </fieldset>
-      ${c.ask.where === 'region' ? regionField(c) : nothing}
-      ${c.ask.where === 'box' ? boxFields(c, fit) : nothing}
-      ${opened.faces.length > 1
-        ? html`<label class="field">Face
-            <select name="face" @change=${(e: Event) => c.setAsk({ face: Number((e.target as HTMLSelectElement).value) })}>
-              <option value="-1" .selected=${c.ask.face < 0}>all</option>
-              ${opened.faces.map((_, i) => html`<option value=${i} .selected=${c.ask.face === i}>${i + 1}</option>`)}
-            </select>
-          </label>`
-        : nothing}
-      <fieldset>
-        <legend>Answer</legend>
-        <div class="choices">
-          ${TASKS.map((task) => html`<label title=${task.hint}>
-            <input type="radio" name="task" value=${task.id} .checked=${c.ask.task === task.id} @change=${() => c.setAsk({ task: task.id as Task })} />${task.label}
-          </label>`)}
-        </div>
-      </fieldset>
+      ${ownWords(c)}
       <div class="row">
-        <button class="primary" type="submit" data-test="ask" ?disabled=${blocked}>Ask</button>
-        ${c.ask.where === 'box' && !c.box ? html`<span class="small soft">Draw a box on the photo, or type its numbers.</span>` : nothing}
+        <button class="primary" type="submit" data-test="ask" ?disabled=${blocked}>${w.ask}</button>
       </div>
     </form>
   </section>`;
 }
 
-function regionField(c: Controller): TemplateResult {
-  return html`<label class="field">Part
-    <select name="region" data-test="region" @change=${(e: Event) => c.setAsk({ region: (e.target as HTMLSelectElement).value })}>
-      ${tree(c.regions).map(({ region, depth }) => html`<option value=${region.id} .selected=${region.id === c.ask.region}>${'\u00a0\u00a0'.repeat(depth)}${region.en}</option>`)}
-    </select>
-  </label>`;
+/** What is marked, in words. */
+function regionWords(c: Controller): string {
+  const w = c.words;
+  const { marks, box, part } = c.region;
+  if (!marks.length && !box) return w.regionNone;
+  if (box) return w.regionIs(w.boxIs(...box));
+  if (part) return w.regionIs(partName(c.language, c.regions, part));
+  if (!c.region.raster) return w.regionEmpty;
+  const parts = marks.flatMap((mark) => (mark.kind === 'part' && mark.mode !== 'take' ? [partName(c.language, c.regions, mark.id)] : []));
+  return w.regionIs(parts.length === marks.length ? parts.join(', ') : w.drawing);
 }
 
-/** The regions in tree order with their depth; a region whose parent is not selectable counts as a root. */
-export function tree(regions: Region[]): { region: Region; depth: number }[] {
-  const ids = new Set(regions.map((r) => r.id));
-  const out: { region: Region; depth: number }[] = [];
-  const walk = (parent: string | null, depth: number) => {
-    for (const region of regions) {
-      const own = region.parent !== null && ids.has(region.parent) ? region.parent : null;
-      if (own !== parent || depth > 8) continue;
-      out.push({ region, depth });
-      walk(region.id, depth + 1);
-    }
-  };
-  walk(null, 0);
-  return out;
+function ownWords(c: Controller): TemplateResult {
+  const w = c.words;
+  const suggested = w.suggested[c.ask.task]?.[c.ask.where] ?? [];
+  return html`<div class="stack tight">
+    <label class="own"><span class="legend">${w.question}</span>
+      <textarea rows="2" maxlength="400" data-test="question" aria-describedby="question-note" .value=${c.ask.question} @input=${(e: Event) => c.setAsk({ question: (e.target as HTMLTextAreaElement).value })}></textarea>
+    </label>
+    <div class="row tight" role="group" aria-label=${w.suggestions}>
+      ${suggested.map(([shown, sent]) => html`<button type="button" class="suggestion" data-test="suggestion" @click=${() => c.setAsk({ question: sent! })}>${shown}</button>`)}
+    </div>
+    <p class="small soft" id="question-note">${w.questionNote}</p>
+  </div>`;
 }
 
 function boxFields(c: Controller, fit: (box: Box) => Box): TemplateResult {
-  const names = ['Left', 'Top', 'Width', 'Height'];
+  const w = c.words;
+  const names = ['left', 'top', 'width', 'height'];
   const set = (at: number, event: Event) => {
     const value = (event.target as HTMLInputElement).valueAsNumber;
     if (!Number.isFinite(value)) return;
-    const box = [...(c.box ?? [0, 0, 1, 1])] as Box;
+    const box = [...(c.region.box ?? [0, 0, 1, 1])] as Box;
     box[at] = value;
-    c.setBox(fit(box));
+    c.mark({ kind: 'box', box: fit(box), mode: 'new' }, true);
   };
-  return html`<div class="numbers" role="group" aria-label="Box in pixels">
-    ${names.map((name, at) => html`<label class="small">${name}
-      <input type="number" min=${at < 2 ? 0 : 1} step="1" inputmode="numeric" data-test=${`box-${name.toLowerCase()}`} .value=${c.box ? String(c.box[at]) : ''} @change=${(e: Event) => set(at, e)} />
+  return html`<div class="numbers" role="group" aria-label=${w.boxTitle}>
+    ${names.map((name, at) => html`<label class="small">${w.boxFields[at]}
+      <input type="number" min=${at < 2 ? 0 : 1} step="1" inputmode="numeric" data-test=${`box-${name}`} .value=${c.region.box ? String(c.region.box[at]) : ''} @change=${(e: Event) => set(at, e)} />
     </label>`)}
   </div>`;
 }

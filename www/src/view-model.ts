@@ -1,62 +1,61 @@
 /** The model's card: size before the download starts, progress in bytes, cancel, and the device with its reason. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Controller } from './controller';
-import { bytesWords, deviceWords } from './words';
+import { bytesWords, deviceWords, type Words } from './words';
 
 export function modelCard(c: Controller): TemplateResult | typeof nothing {
   const model = c.model;
+  const w = c.words;
   if (model.state === 'ready') return nothing;
   if (model.state === 'failed') {
-    return html`<section class="card stack" part="model" aria-label="Model">
-      <p>The model could not be prepared.</p>
-      <div><button class="primary" @click=${() => c.prepare()}>Try again</button></div>
+    return html`<section class="card stack" part="model" aria-label=${w.model}>
+      <p>${w.modelFailed}</p>
+      <div><button class="primary" @click=${() => c.prepare()}>${w.tryAgain}</button></div>
     </section>`;
   }
   if (model.state === 'preparing') {
-    return html`<section class="card" part="model" aria-label="Model"><p class="soft">Getting ready …</p></section>`;
+    return html`<section class="card" part="model" aria-label=${w.model}><p class="soft">${w.gettingReady}</p></section>`;
   }
   if (model.state === 'needed') {
     const partly = model.missing < model.total;
     // Everything is here, but the model did not start or was stopped while it did.
     if (model.missing === 0) {
-      return html`<section class="card" part="model" aria-label="Model">
-        <button class="primary" data-test="download" @click=${() => c.load()}>Start the model</button>
+      return html`<section class="card" part="model" aria-label=${w.model}>
+        <button class="primary" data-test="download" @click=${() => c.load()}>${w.startModel}</button>
       </section>`;
     }
-    return html`<section class="card stack" part="model" aria-label="Model">
-      <h2>${c.photo ? 'The model is needed to check this photo' : 'Download the model once'}</h2>
-      <p class="soft small">
-        It runs in this browser, so that your photos never have to leave it. It is kept here for next time, also without a connection.
-      </p>
+    return html`<section class="card stack" part="model" aria-label=${w.model}>
+      <h2>${c.photo ? w.neededForPhoto : w.downloadOnce}</h2>
+      <p class="soft small">${w.downloadWhy}</p>
       <div>
         <button class="primary" data-test="download" @click=${() => c.load()}>
-          ${partly ? `Download the rest (${bytesWords(model.missing)} of ${bytesWords(model.total)})` : `Download the model (${bytesWords(model.missing)})`}
+          ${partly ? w.downloadRest(bytesWords(w, model.missing), bytesWords(w, model.total)) : w.download(bytesWords(w, model.missing))}
         </button>
       </div>
     </section>`;
   }
-  return html`<section class="card stack" part="model" aria-label="Model">
+  return html`<section class="card stack" part="model" aria-label=${w.model}>
     <div class="head">
-      <h2>${model.building ? 'Starting the model' : model.toFetch > 0 ? 'Downloading the model' : 'Loading the model'}</h2>
-      <button data-test="cancel-download" @click=${() => c.cancelLoad()}>Cancel</button>
+      <h2>${model.building ? w.startingModel : model.toFetch > 0 ? w.downloadingModel : w.loadingModel}</h2>
+      <button data-test="cancel-download" @click=${() => c.cancelLoad()}>${w.cancel}</button>
     </div>
     ${model.building
-      ? html`<progress aria-label="Starting the model"></progress>`
-      : html`<progress aria-label="Model" max=${model.total} value=${model.loaded}></progress>`}
+      ? html`<progress aria-label=${w.startingModel}></progress>`
+      : html`<progress aria-label=${w.model} max=${model.total} value=${model.loaded}></progress>`}
     <p class="soft small" data-test="bytes">
-      ${bytesWords(model.loaded)} of ${bytesWords(model.total)}${model.building ? nothing : remaining(model)}
+      ${w.loadedOf(bytesWords(w, model.loaded), bytesWords(w, model.total))}${model.building ? nothing : remaining(w, model)}
     </p>
   </section>`;
 }
 
-function remaining(model: { toFetch: number; fetched: number; since: number }): string {
+function remaining(w: Words, model: { toFetch: number; fetched: number; since: number }): string {
   const seconds = (performance.now() - model.since) / 1000;
   if (model.fetched <= 0 || model.fetched >= model.toFetch || seconds < 1.5) return '';
   const left = Math.ceil(((model.toFetch - model.fetched) * seconds) / model.fetched);
-  return left > 90 ? `, about ${Math.round(left / 60)} minutes left` : `, about ${left} seconds left`;
+  return left > 90 ? w.minutesLeft(Math.round(left / 60)) : w.secondsLeft(left);
 }
 
 export function deviceLine(c: Controller): TemplateResult | typeof nothing {
   const device = c.session.device;
-  return device ? html`<p class="small soft device-line" data-test="device">Computed on: ${deviceWords(device)}.</p>` : nothing;
+  return device ? html`<p class="small soft device-line" data-test="device">${deviceWords(c.words, device)}</p>` : nothing;
 }

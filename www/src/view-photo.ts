@@ -1,74 +1,98 @@
-/** The photo with its overlay, the tools on it, and the empty state. */
+/** The photo with its overlay and tools, what its file says about itself, and the empty state. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Controller } from './controller';
-import { bytesWords, warningWords } from './words';
+import { shortcuts, toolbar, type ToolHandlers } from './view-tools';
+import { bytesWords, warningWords, type Words } from './words';
 
-export interface PhotoHandlers {
+export interface PhotoHandlers extends ToolHandlers {
   pick(): void;
   imageLoaded(event: Event): void;
   imageFailed(event: Event): void;
   pointer(event: PointerEvent): void;
+  wheel: { handleEvent(event: WheelEvent): void; passive: false };
+  /** Keys of the canvas, and of the whole card. */
   key(event: KeyboardEvent): void;
+  keyUp(event: KeyboardEvent): void;
+  shortcut(event: KeyboardEvent): void;
+  blur(): void;
+  exportPng(): void;
 }
 
-export function emptyState(pick: () => void): TemplateResult {
+export function emptyState(w: Words, pick: () => void): TemplateResult {
   return html`<div class="drop" part="drop">
     <svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="2.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
       <path d="M6 15V9a3 3 0 0 1 3-3h6M33 6h6a3 3 0 0 1 3 3v6M42 33v6a3 3 0 0 1-3 3h-6M15 42H9a3 3 0 0 1-3-3v-6" />
       <circle cx="24" cy="20" r="6" /><path d="M13 36c1.5-6 5.5-8.5 11-8.5S33.5 30 35 36" />
     </svg>
-    <p class="lead">Drop a photo of a face here, or paste it</p>
-    <button class="primary" data-test="pick" @click=${pick}>Choose a photo</button>
-    <p class="soft small">JPEG, PNG or WebP. It stays on this device.</p>
+    <p class="lead">${w.dropLead}</p>
+    <button class="primary" data-test="pick" @click=${pick}>${w.choosePhoto}</button>
+    <p class="soft small">${w.dropNote}</p>
   </div>`;
 }
 
 export function photoCard(c: Controller, on: PhotoHandlers): TemplateResult {
+  const w = c.words;
   const photo = c.photo!;
-  const masks = c.run?.faces.some((face) => face.masks.length > 0) ?? false;
-  return html`<section class="card stack photo" part="photo" aria-label="Photo">
+  const tool = c.region.tool;
+  return html`<section class="card stack photo" part="photo" aria-label=${w.photo} @keydown=${on.shortcut} @keyup=${on.keyUp} @focusout=${on.blur}>
     <div class="stage">
       <div class="frame">
-        <img src=${photo.url} alt="The photo ${photo.name}" @load=${on.imageLoaded} @error=${on.imageFailed} />
+        <img src=${photo.url} alt=${w.photoAlt(photo.name)} @load=${on.imageLoaded} @error=${on.imageFailed} />
         <canvas
-          class=${c.drawing ? 'drawing' : ''}
-          tabindex=${c.drawing ? 0 : -1}
-          role=${c.drawing ? 'application' : 'img'}
-          aria-label=${c.drawing ? 'Box on the photo. Arrow keys move it, with Shift by ten pixels, with Alt they change its size. Escape ends.' : 'Marked places and numbers of faces'}
+          class="tool-${tool}"
+          tabindex=${photo.opened ? 0 : -1}
+          role="application"
+          aria-label=${w.overlayName(w.tools[tool].name, w.tools[tool].hint)}
           @pointerdown=${on.pointer}
           @pointermove=${on.pointer}
           @pointerup=${on.pointer}
           @pointercancel=${on.pointer}
           @pointerleave=${on.pointer}
+          @wheel=${on.wheel}
           @keydown=${on.key}
         ></canvas>
       </div>
     </div>
+    ${photo.opened?.faces.length ? toolbar(c, on) : nothing}
+    ${c.runs.some((run) => run.faces.some((face) => face.masks.some(Boolean))) ? marksRow(c, on) : nothing}
     <div class="row">
-      <button data-test="pick" @click=${on.pick}>Another photo</button>
-      ${photo.opened
-        ? html`<button data-test="draw" aria-pressed=${c.drawing} @click=${() => c.setDrawing(!c.drawing)}>Draw a box</button>`
-        : nothing}
-      ${photo.opened?.faces.length
-        ? html`<button data-test="zoom" aria-pressed=${c.zoomed} @click=${() => c.setZoomed(!c.zoomed)}>Zoom to face</button>`
-        : nothing}
-      ${masks
-        ? html`<label class="field small push">Marks
-            <input type="range" min="0" max="1" step="0.05" .value=${String(c.opacity)} data-test="opacity"
-              aria-label="Opacity of the marks"
-              @input=${(e: Event) => c.setOpacity(Number((e.target as HTMLInputElement).value))} />
-          </label>`
-        : nothing}
+      <button data-test="pick" @click=${on.pick}>${w.anotherPhoto}</button>
     </div>
-    ${c.drawing ? html`<p class="small soft">Drag across the photo. Escape drops the box; the arrow keys move it.</p>` : nothing}
+    ${photo.opened?.faces.length ? shortcuts(c) : nothing}
     ${photo.opened ? facts(c) : nothing}
   </section>`;
 }
 
+function marksRow(c: Controller, on: PhotoHandlers): TemplateResult {
+  const w = c.words;
+  const hide = (hiding: boolean) => () => c.setView({ hiding });
+  // Space and Enter hold it as a pointer does.
+  const key = (hiding: boolean) => (e: KeyboardEvent) => (e.key === ' ' || e.key === 'Enter') && (e.preventDefault(), e.repeat || c.setView({ hiding }));
+  return html`<div class="row" part="marks">
+    <label class="field small">${w.marksTitle}
+      <input type="range" min="0" max="1" step="0.05" .value=${String(c.opacity)} data-test="opacity" aria-label=${w.opacity}
+        @input=${(e: Event) => c.setOpacity(Number((e.target as HTMLInputElement).value))} />
+    </label>
+    <label class="field small"><input type="checkbox" data-test="hatch" .checked=${c.hatch} @change=${(e: Event) => c.setView({ hatch: (e.target as HTMLInputElement).checked })} />${w.hatch}</label>
+    <button data-test="hide" aria-pressed=${c.hiding} @pointerdown=${hide(true)} @pointerup=${hide(false)} @pointerleave=${hide(false)} @pointercancel=${hide(false)} @blur=${hide(false)}
+      @keydown=${key(true)} @keyup=${key(false)}>${w.holdToHide}</button>
+    <button data-test="export" @click=${on.exportPng}>${w.exportPng}</button>
+  </div>`;
+}
+
 function facts(c: Controller): TemplateResult {
-  const { file, faces, warnings } = c.photo!.opened!;
+  const w = c.words;
+  const { file, faces, warnings, facts: told } = c.photo!.opened!;
   return html`<p class="small soft" data-test="facts">
-      ${c.photo!.name} · ${file.width} × ${file.height} pixels · ${bytesWords(file.bytes)} · ${faces.length === 1 ? '1 face' : `${faces.length} faces`}
+      ${c.photo!.name} · ${w.pixels(file.width, file.height)} · ${bytesWords(w, file.bytes)} · ${w.faces(faces.length)}
     </p>
-    ${warnings.length ? html`<ul class="small">${warnings.map((code) => html`<li>${warningWords(code)}</li>`)}</ul>` : nothing}`;
+    ${warnings.length ? html`<ul class="small">${warnings.map((code) => html`<li>${warningWords(w, code)}</li>`)}</ul>` : nothing}
+    <details class="small" data-test="metadata">
+      <summary>${w.aboutFile}</summary>
+      <p class="soft">${w.aboutFileNote}</p>
+      <dl class="facts">
+        ${told.map(({ key, value }) => html`<dt>${w.facts[key] ?? key}</dt><dd>${value === 'present' ? w.factPresent : value}</dd>`)}
+        <dt>${w.factSha}</dt><dd class="code">${file.sha256}</dd>
+      </dl>
+    </details>`;
 }

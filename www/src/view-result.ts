@@ -1,11 +1,13 @@
-/** Results: one card for each question, one part for each face; phrases and marks light each other up. */
+/** The result at a glance, and below it every question with its answer; phrases and marks light each other up. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Controller } from './controller';
-import type { MaskOut } from './protocol';
+import { explainZh } from './explain-zh';
+import { WEAK } from './overlay';
+import { PALETTE } from './overlay-draw';
+import type { Band, MaskOut } from './protocol';
 import { area } from './rle';
 import { sameRef, type FaceLive, type MaskRef, type Run } from './run';
-import { BANDS, FAMILIES, LIMITS, STAGES, noFaceWords, percentWords, qualityWords, warningWords } from './words';
-import { PALETTE } from './overlay';
+import { noFaceWords, partName, percentWords, qualityWords, warningWords } from './words';
 
 const BAND_ORDER = ['no_sign', 'inconclusive', 'signs', 'strong_signs'] as const;
 
@@ -18,50 +20,100 @@ export function markNumber(run: Run, face: number, mask: number): number {
 
 export function resultCards(c: Controller, save: (run: Run) => void): TemplateResult {
   const opened = c.photo?.opened;
+  if (c.busy?.what === 'open') return html`<section class="card row" aria-label=${c.words.working}><span>${c.words.stages.face} …</span>${stopButton(c)}</section>`;
+  if (opened?.status === 'no_usable_face') return noFace(c, save);
   // The newest answer first: it is what was just asked for.
-  const runs = [...c.runs].reverse();
-  return html`${c.busy?.what === 'open' ? working(c, 'Looking for faces') : nothing}
-    ${opened?.status === 'no_usable_face' ? noFace(c, save) : runs.map((run) => runCard(c, run, save))}`;
-}
-
-function working(c: Controller, text: string): TemplateResult {
-  return html`<section class="card row" aria-label="Working"><span>${text} …</span>${stopButton(c)}</section>`;
+  return html`${glance(c)} ${[...c.runs].reverse().map((run, i) => runCard(c, run, save, i === 0))}`;
 }
 
 function stopButton(c: Controller): TemplateResult {
-  return html`<button class="push" data-test="stop" ?disabled=${c.busy?.stopping ?? false} @click=${() => c.stop()}>Stop</button>`;
+  return html`<button class="push" data-test="stop" ?disabled=${c.busy?.stopping ?? false} @click=${() => c.stop()}>${c.words.stop}</button>`;
 }
 
 function noFace(c: Controller, save: (run: Run) => void): TemplateResult {
   const run = c.runs[0];
-  return html`<section class="card stack" part="result" data-test="result" aria-label="Result">
-    <div class="band"><span class="title">Not applicable: no usable face</span><p>${noFaceWords(c.photo!.opened!.reason)}</p></div>
-    ${run?.report ? html`<div><button data-test="save" @click=${() => save(run)}>Save report (JSON)</button></div>` : nothing}
+  return html`<section class="card stack" part="result" data-test="result" aria-label=${c.words.resultTitle}>
+    <div class="band"><span class="title">${c.words.noFaceTitle}</span><p>${noFaceWords(c.words, c.photo!.opened!.reason)}</p></div>
+    ${run?.report ? html`<div><button data-test="save" @click=${() => save(run)}>${c.words.saveReport}</button></div>` : nothing}
   </section>`;
 }
 
-function runCard(c: Controller, run: Run, save: (run: Run) => void): TemplateResult {
+// ---- at a glance ----------------------------------------------------------------------------------------------------------
+
+/** The verdict belongs to a face, not to a question: it stands once for each face, as the first complete look gave it. */
+function glance(c: Controller): TemplateResult | typeof nothing {
+  const faces = c.photo?.opened?.faces ?? [];
+  const seen = faces.flatMap((face, index) => {
+    const asked = c.runs.filter((run) => run.faces[index]?.verdict);
+    const run = asked.find((r) => r.state === 'done' && !r.marks.length) ?? asked.find((r) => r.state === 'done') ?? asked[0];
+    return run ? [{ face, index, run }] : [];
+  });
+  if (!seen.length) return nothing;
+  const w = c.words;
+  return html`<section class="card stack glance" part="glance" data-test="glance" aria-label=${w.resultTitle}>
+    ${seen.map(({ face, index, run }) => html`<div class="face stack tight" role="group" aria-label=${w.face(index + 1)}>
+      ${faces.length > 1 ? html`<h3>${w.face(index + 1)}</h3>` : nothing}
+      ${verdict(c, run.faces[index]!.verdict!, run.state === 'done')}
+      ${run.state === 'done' ? html`<p class="small soft" data-test="checked">${w.checked(Math.round(face.box[2]), Math.round(face.box[3]), run.faces[index]!.masks.filter(Boolean).length)}</p>` : nothing}
+    </div>`)}
+  </section>`;
+}
+
+/** Until the answer is complete the band is provisional: words that contradict it turn it into "inconclusive". */
+function verdict(c: Controller, { band, family }: { band: Band; family: string }, final: boolean): TemplateResult {
+  const w = c.words;
+  const words = w.bands[band] ?? w.bands.inconclusive;
+  const step = BAND_ORDER.indexOf(band);
+  const named = band === 'signs' || band === 'strong_signs' ? (w.families[family] ?? '') : '';
+  return html`<div class="band ${band}" data-test="band" data-band=${band}>
+    <div class="scale" aria-hidden="true">${BAND_ORDER.map((_, i) => html`<i class=${i <= step ? 'on' : ''}></i>`)}</div>
+    <span class="title">${final ? words.title : w.soFar(words.title)}</span>
+    <p class="small soft">${words.text}${named ? html` <strong>${named}.</strong>` : nothing}</p>
+    <p class="small not-shown" data-test="not-shown">${w.doesNotShow(words.not)}</p>
+  </div>`;
+}
+
+// ---- questions and answers ------------------------------------------------------------------------------------------------
+
+/** What was asked, in the present language. */
+function askedWords(c: Controller, run: Run): string {
+  const w = c.words;
+  if (run.first) return w.firstLook;
+  const { task, region, box, mask, face, question } = run.request;
+  const parts = [w.tasks[task].label, region ? partName(c.language, c.regions, region) : box ? w.boxIs(...box) : mask ? w.drawing : w.wholeFace];
+  if (face !== undefined && (c.photo?.opened?.faces.length ?? 0) > 1) parts.push(w.face(face + 1));
+  if (question) parts.push(w.quoted(question));
+  return w.asked(parts);
+}
+
+function runCard(c: Controller, run: Run, save: (run: Run) => void, newest: boolean): TemplateResult {
+  const w = c.words;
   const running = run.state === 'running';
-  const stage = run.stage ? STAGES[run.stage] : 'Starting';
+  const stage = run.stage ? w.stages[run.stage] : w.starting;
   const many = run.faces.length > 1;
-  return html`<section class="card stack" part="result" data-test="result" data-state=${run.state} aria-label=${run.label || 'Result'} aria-busy=${running}>
-    ${run.label ? html`<h2 class="asked">${run.label}</h2>` : nothing}
-    ${running
-      ? html`<div class="row"><span class="soft small" data-test="stage">${stage}${many ? ` (face ${run.stageFace + 1} of ${run.faces.length})` : ''} …</span>${stopButton(c)}</div>`
-      : nothing}
-    ${run.restarted ? html`<p class="small soft">The program was interrupted and began this answer again.</p>` : nothing}
-    ${run.state === 'stopped' ? html`<p class="small soft" data-test="stopped">Stopped. What was found so far stays.</p>` : nothing}
-    ${run.faces.map((face, i) => faceView(c, run, face, i, many))}
-    ${warnings(c, run)}
-    ${run.report
-      ? html`<div class="row">
-          <button data-test="save" @click=${() => save(run)}>Save report (JSON)</button>
-          <span class="small soft">${took(run)}</span>
-        </div>`
-      : nothing}
-    ${!running && !run.report
-      ? html`<div><button data-test="again" ?disabled=${c.busy !== null} @click=${() => c.analyze(run.request, run.label)}>Try again</button></div>`
-      : nothing}
+  const asked = askedWords(c, run);
+  return html`<section class="card stack" part="result" data-test="result" data-state=${run.state} aria-label=${asked} aria-busy=${running}>
+    <details class="answer-card" ?open=${newest || c.runs.length < 3}>
+      <summary><h2 class="asked">${asked}</h2></summary>
+      <div class="stack">
+        ${running
+          ? html`<div class="row"><span class="soft small" data-test="stage">${stage}${many ? ` (${w.ofFace(run.stageFace + 1, run.faces.length)})` : ''} …</span>${stopButton(c)}</div>`
+          : nothing}
+        ${run.restarted ? html`<p class="small soft">${w.restarted}</p>` : nothing}
+        ${run.state === 'stopped' ? html`<p class="small soft" data-test="stopped">${w.stopped}</p>` : nothing}
+        ${run.state === 'failed' ? html`<p class="small soft">${w.failed}</p>` : nothing}
+        ${run.faces.map((face, i) => faceView(c, run, face, i, many))}
+        ${warnings(c, run)}
+        <div class="row">
+          ${run.report ? html`<button data-test="save" @click=${() => save(run)}>${w.saveReport}</button>` : nothing}
+          ${run.marks.length && !running ? html`<button data-test="reuse" @click=${() => c.restoreRegion(run)}>${w.showRegion}</button>` : nothing}
+          ${run.report ? html`<span class="small soft">${took(c, run)}</span>` : nothing}
+          ${!running && !run.report
+            ? html`<button data-test="again" ?disabled=${c.busy !== null} @click=${() => c.analyze(run.request, run)}>${w.tryAgain}</button>`
+            : nothing}
+        </div>
+      </div>
+    </details>
   </section>`;
 }
 
@@ -69,48 +121,35 @@ function runCard(c: Controller, run: Run, save: (run: Run) => void): TemplateRes
 function warnings(c: Controller, run: Run): TemplateResult | typeof nothing {
   const known = new Set(c.photo?.opened?.warnings);
   const own = run.report?.warnings.filter((code) => !known.has(code)) ?? [];
-  return own.length ? html`<ul class="small soft">${own.map((code) => html`<li>${warningWords(code)}</li>`)}</ul>` : nothing;
+  return own.length ? html`<ul class="small soft">${own.map((code) => html`<li>${warningWords(c.words, code)}</li>`)}</ul>` : nothing;
 }
 
-function took(run: Run): string {
+function took(c: Controller, run: Run): string {
   const total = run.report?.timings_ms['total'] ?? 0;
-  return total > 0 ? `Took ${(total / 1000).toFixed(1)} s` : '';
+  return total > 0 ? c.words.took((total / 1000).toFixed(1)) : '';
 }
 
 function faceView(c: Controller, run: Run, face: FaceLive, index: number, many: boolean): TemplateResult {
   if (run.request.face !== undefined && run.request.face !== index) return html``;
+  const w = c.words;
   const caret = run.state === 'running' && face.pieces.length > 0 && index === run.stageFace;
-  return html`<div class="face stack" role="group" aria-label="Face ${index + 1}">
-    ${many ? html`<h3>Face ${index + 1}</h3>` : nothing}
-    ${face.verdict && showsVerdict(c, run) ? verdict(face.verdict, run.state === 'done') : nothing}
+  // While it is being written an answer has no complete sentences to translate.
+  const translated = c.language === 'zh' && run.state === 'done' ? explainZh(face.pieces, c.regions) : null;
+  const foreign = c.language !== 'en' && !translated;
+  return html`<div class="face stack" role="group" aria-label=${w.face(index + 1)}>
+    ${many ? html`<h3>${w.face(index + 1)}</h3>` : nothing}
     ${face.pieces.length
-      ? html`<p class="answer ${caret ? 'caret' : ''}" data-test="answer">${face.pieces.map((piece) => (piece.mask === null ? piece.text : phrase(c, run, index, piece.mask, piece.text)))}</p>`
+      ? html`<p class="answer ${caret ? 'caret' : ''}" data-test="answer" lang=${foreign ? 'en' : nothing}>${(translated ?? face.pieces).map((piece) => (piece.mask === null ? piece.text : phrase(c, run, index, piece.mask, piece.text)))}</p>
+        ${foreign && run.state === 'done' ? html`<p class="small soft" data-test="english">${w.englishAnswer}</p>` : nothing}`
       : nothing}
     ${face.masks.some(Boolean)
-      ? html`<div><h3 class="soft marks-title">Marked places</h3>
+      ? html`<div><h3 class="soft marks-title">${w.markedPlaces}</h3>
           <ul class="marks">${face.masks.map((mask, id) => (mask ? html`<li>${markRow(c, run, face, index, id, mask)}</li>` : nothing))}</ul></div>`
       : nothing}
   </div>`;
 }
 
-/** The verdict belongs to the face, not to a question: it stands once, in the first complete answer. */
-function showsVerdict(c: Controller, run: Run): boolean {
-  return run.id === (c.runs.find((r) => r.state === 'done') ?? c.runs[0])?.id || run.request.task === 'det' || run.request.task === 'cls';
-}
-
-/** Until the answer is complete the band is provisional: words that contradict it turn it into "inconclusive". */
-function verdict({ band, family }: { band: keyof typeof BANDS; family: string }, final: boolean): TemplateResult {
-  const words = BANDS[band] ?? BANDS.inconclusive;
-  const step = BAND_ORDER.indexOf(band as (typeof BAND_ORDER)[number]);
-  const named = band === 'signs' || band === 'strong_signs' ? (FAMILIES[family] ?? '') : '';
-  return html`<div class="band ${band}" data-test="band" data-band=${band}>
-    <div class="scale" aria-hidden="true">${BAND_ORDER.map((_, i) => html`<i class=${i <= step ? 'on' : ''}></i>`)}</div>
-    <span class="title">${final ? words.title : `So far: ${words.title.toLowerCase()}`}</span>
-    <p class="small soft">${words.text}${named ? html` <strong>${named}.</strong>` : nothing}</p>
-  </div>`;
-}
-
-/** Everything a control needs to light its mask: hover, focus, and a tap that keeps it. */
+/** Pointer and focus light a mask and its words; a tap keeps it lit. */
 function lighting(c: Controller, ref: MaskRef) {
   return {
     on: () => c.light(ref),
@@ -126,34 +165,56 @@ function phrase(c: Controller, run: Run, face: number, mask: number, text: strin
   const light = lighting(c, { run: run.id, face, mask });
   return html`<button class="phrase c${(number - 1) % PALETTE.length} ${light.lit ? 'on' : ''}" part="phrase" data-test="phrase" data-mask=${mask} aria-pressed=${light.pinned}
     @pointerenter=${light.on} @pointerleave=${light.off} @focus=${light.on} @blur=${light.off} @click=${light.tap}
-  ><span class="chip" aria-hidden="true">${number}</span>${text}<span class="hidden">, mark ${number}</span></button>`;
+  ><span class="chip" aria-hidden="true">${number}</span>${text}<span class="hidden">, ${c.words.mark(number)}</span></button>`;
+}
+
+/** What a mask is called: the words of its phrase, or its concept. */
+function maskLabel(c: Controller, face: FaceLive, id: number, mask: MaskOut): string | null {
+  const said = face.pieces.find((piece) => piece.mask === id)?.text.trim();
+  if (c.language !== 'zh') return said ?? (mask.concept && partName(c.language, c.regions, mask.concept));
+  const region = c.regions.find((r) => r.en === said) ?? c.regions.find((r) => r.id === mask.concept);
+  return region?.zh ?? said ?? null;
 }
 
 function markRow(c: Controller, run: Run, face: FaceLive, index: number, id: number, mask: MaskOut): TemplateResult {
+  const w = c.words;
   const number = markNumber(run, index, id);
-  const light = lighting(c, { run: run.id, face: index, mask: id });
-  const name = face.pieces.find((piece) => piece.mask === id)?.text ?? mask.concept?.replaceAll('_', ' ') ?? `mark ${number}`;
-  const share = face.box ? area(mask.rle) / Math.max(1, face.box[2] * face.box[3]) : 0;
-  return html`<button class="mark c${(number - 1) % PALETTE.length} ${light.lit ? 'on' : ''}" part="mark" data-test="mark" data-mask=${id} aria-pressed=${light.pinned}
-    @pointerenter=${light.on} @pointerleave=${light.off} @focus=${light.on} @blur=${light.off} @click=${light.tap}
-  ><span><span class="chip">${number}</span>${name}</span><span class="soft small">${percentWords(share)} of the face · ${qualityWords(mask.quality)}</span></button>`;
+  const ref = { run: run.id, face: index, mask: id };
+  const light = lighting(c, ref);
+  const name = maskLabel(c, face, id, mask) ?? w.mark(number);
+  const share = percentWords(w, face.box ? area(mask.rle) / Math.max(1, face.box[2] * face.box[3]) : 0);
+  const quality = qualityWords(w, mask.quality);
+  return html`<div class="mark-row ${mask.quality < WEAK ? 'weak' : ''} ${c.isHidden(ref) ? 'off' : ''}">
+    <button class="mark c${(number - 1) % PALETTE.length} ${light.lit ? 'on' : ''}" part="mark" data-test="mark" data-mask=${id} aria-pressed=${light.pinned}
+      aria-label=${w.maskName(number, name, share, quality)}
+      @pointerenter=${light.on} @pointerleave=${light.off} @focus=${light.on} @blur=${light.off} @click=${light.tap}
+    ><span><span class="chip">${number}</span>${name}</span><span class="soft small">${w.ofTheFace(share)} · ${quality}</span></button>
+    <button class="icon" data-test="mask-toggle" aria-pressed=${c.isHidden(ref)} aria-label=${w.hideMark(number)} title=${w.hideMark(number)} @click=${() => c.toggleMask(ref)}>
+      <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true"><path d="M3 12s3.5-6 9-6 9 6 9 6-3.5 6-9 6-9-6-9-6zm9 2.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z" /><path class="slash" d="M5 20L19 4" /></svg>
+    </button>
+    <button class="small" data-test="mask-only" aria-pressed=${sameRef(c.isolated, ref)} aria-label=${w.onlyMark(number)} title=${w.onlyMark(number)} @click=${() => c.isolate(ref)}>${w.only}</button>
+  </div>`;
 }
 
-export function limitsCard(): TemplateResult {
-  return html`<section class="card stack limits-card" part="limits" aria-label="What this does not show" data-test="limits">
-    <h2>What this does not show</h2>
-    <ul class="limits small">${LIMITS.map((line) => html`<li>${line}</li>`)}</ul>
+// ---- always there -----------------------------------------------------------------------------------------------------------
+
+export function limitsCard(c: Controller): TemplateResult {
+  return html`<section class="card stack limits-card" part="limits" aria-label=${c.words.limitsTitle} data-test="limits">
+    <h2>${c.words.limitsTitle}</h2>
+    <ul class="limits small">${c.words.limits.map((line) => html`<li>${line}</li>`)}</ul>
   </section>`;
 }
 
-export function introCard(): TemplateResult {
-  const icon = (path: string) => html`<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d=${path} /></svg>`;
-  const steps: [string, string, string][] = [
-    ['M4 12s3-6 8-6 8 6 8 6-3 6-8 6-8-6-8-6zm8 2.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z', 'It looks for traces of manipulation', 'For each face: how strong the evidence is, and why, in sentences whose words point to places on the photo.'],
-    ['M6 11V8a6 6 0 1 1 12 0v3M5 11h14v9H5z', 'Your photo stays here', 'The model runs inside this browser. After its one download this page asks nothing of any network.'],
-    ['M4 20h4L19 9l-4-4L4 16zM13 7l4 4', 'You can ask back', 'Pick a part of the face or draw a box, and ask what it shows.'],
+export function introCard(c: Controller): TemplateResult {
+  const icons = [
+    'M4 12s3-6 8-6 8 6 8 6-3 6-8 6-8-6-8-6zm8 2.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z',
+    'M6 11V8a6 6 0 1 1 12 0v3M5 11h14v9H5z',
+    'M4 20h4L19 9l-4-4L4 16zM13 7l4 4',
   ];
-  return html`<section class="card" aria-label="What this page does">
-    <ul class="steps">${steps.map(([path, title, text]) => html`<li>${icon(path)}<div><h3>${title}</h3><p class="small soft">${text}</p></div></li>`)}</ul>
+  return html`<section class="card" aria-label=${c.words.introTitle}>
+    <ul class="steps">${c.words.intro.map(([title, text], i) => html`<li>
+      <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d=${icons[i] ?? ''} /></svg>
+      <div><h3>${title}</h3><p class="small soft">${text}</p></div>
+    </li>`)}</ul>
   </section>`;
 }

@@ -77,7 +77,7 @@ export abstract class Widget extends LitElement implements FacextAnalyzerElement
 
   /** Asks about the open photo. */
   async ask(request: Request): Promise<void> {
-    await this.controller?.analyze(request, [request.task, request.region ?? request.box?.join(', ')].filter(Boolean).join(' · '));
+    await this.controller?.analyze(request, { first: false, marks: [] });
   }
 
   /** Stops whatever runs. */

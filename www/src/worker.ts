@@ -74,6 +74,8 @@ async function run(call: Exclude<Call, { type: 'cancel' }>): Promise<unknown> {
       return load(call.id);
     case 'open':
       return need().engine.open(call.bytes, call.name);
+    case 'parts':
+      return need().engine.parts(call.face);
     case 'analyze':
       return need().engine.analyze(call.request, (event) => post({ id: call.id, type: 'event', event }));
   }

@@ -90,7 +90,7 @@ test('zoom to face: the masks stay on their places, and the pointer finds them t
 
 test('a drawn box is asked about with exactly its pixels; Escape drops a draft', async (t) => {
   const { page, at } = await withAnswer(t);
-  await at('draw').click();
+  await at('tool-box').click();
   const frame = await page.locator('.frame').boundingBox();
   const to = (x, y) => [frame.x + (x / 640) * frame.width, frame.y + (y / 480) * frame.height];
   await page.mouse.move(...to(200, 100));
@@ -98,7 +98,7 @@ test('a drawn box is asked about with exactly its pixels; Escape drops a draft',
   await page.mouse.move(...to(260, 160), { steps: 4 });
   await page.keyboard.press('Escape');
   await page.mouse.up();
-  assert.equal(await page.locator('[data-test="box-left"]').count(), 0, 'the draft is gone');
+  assert.equal(await at('box-left').inputValue(), '', 'the draft is gone');
 
   await page.mouse.move(...to(220, 160));
   await page.mouse.down();
@@ -114,9 +114,8 @@ test('a drawn box is asked about with exactly its pixels; Escape drops a draft',
 
 test('a box by keyboard alone: arrows move and size it, number fields set it', async (t) => {
   const { page, at } = await withAnswer(t);
-  await at('draw').focus();
-  await page.keyboard.press('Enter');
   await page.locator('canvas').focus();
+  await page.keyboard.press('r');
   for (const key of ['ArrowRight', 'Shift+ArrowDown', 'Alt+ArrowLeft']) await page.keyboard.press(key);
   const read = () => Promise.all(['left', 'top', 'width', 'height'].map((n) => at(`box-${n}`).inputValue().then(Number)));
   // Face box 192,96 256x288: the box begins in its middle, 269,182 102x115.
@@ -128,7 +127,7 @@ test('a box by keyboard alone: arrows move and size it, number fields set it', a
 
 test('drawing works by touch', async (t) => {
   const { page, at } = await withAnswer(t, { browser: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } });
-  await at('draw').tap();
+  await at('tool-box').tap();
   await page.locator('.frame').scrollIntoViewIfNeeded();
   const frame = await page.locator('.frame').boundingBox();
   const cdp = await page.context().newCDPSession(page);
@@ -143,7 +142,7 @@ test('drawing works by touch', async (t) => {
 test('a region by name goes to the engine by its id', async (t) => {
   const { page, at } = await withAnswer(t);
   await page.locator('input[value=region]').check();
-  await at('region').selectOption('nose');
+  await page.locator('[data-test="part"][data-id="nose"]').click();
   await page.locator('input[value=loc]').check();
   await at('ask').click();
   await page.locator('[data-test="result"][data-state="done"] >> nth=1').waitFor();
@@ -178,7 +177,7 @@ test('several faces: numbered, each with its own result, marks numbered through'
   assert.deepEqual(await page.locator('.mark .chip').allInnerTexts(), ['1', '2', '3', '4', '5', '6']);
   assert.match(await at('result').innerText(), /Face 3/);
   // A question about one of them keeps its place: the mask lies on the second face.
-  await page.locator('select[name=face]').selectOption({ value: '1' });
+  await at('face-2').click();
   await at('ask').click();
   await page.locator('[data-test="result"][data-state="done"] >> nth=1').waitFor();
   const answer = at('result').first();
@@ -254,7 +253,7 @@ test('phone and desktop, light and dark: no sideways scrolling (screenshots in t
       await view.locator('[data-test="phrase"]').first().focus();
       await shot('answer');
       await view.locator('[data-test="zoom"]').click();
-      await view.locator('input[value=box]').check();
+      await view.locator('[data-test="tool-box"]').click();
       await view.locator('canvas').press('ArrowDown');
       await view.locator('[data-test="ask"]').click();
       await view.locator('[data-test="result"][data-state="done"] >> nth=1').waitFor();

@@ -13,7 +13,12 @@ const FAKE = {
   build_fails: 0, // how many builds fail before one works
   crash_times: 0, // how many analyses crash before one works; remembered across workers
   band: 'signs',
+  facts: [{ key: 'format', value: 'PNG, RGB' }, { key: 'software', value: '<b>Paint</b> 1.0' }], // of each photo
+  answer: null, // spans [text, mask or null] instead of the usual ones
 };
+
+/** Leaves of the fake's concept tree as ellipses on the face box: centre and radii, shares of it. */
+const LEAVES = { left_eyebrow: [0.3, 0.32, 0.17, 0.05], right_eyebrow: [0.7, 0.32, 0.17, 0.05], nose: [0.5, 0.55, 0.1, 0.15], mouth: [0.5, 0.77, 0.2, 0.08] };
 
 const fault = (code, detail) => ({ code, detail });
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -85,7 +90,7 @@ export class Engine {
     const none = name.includes('cat');
     const faces = none ? [] : this.#fake.faces.map((f) => ({ box: [f[0] * width, f[1] * height, f[2] * width, f[3] * height].map(Math.round) }));
     const file = { name, bytes: bytes.length, sha256: await sha256(bytes), width, height, orientation: 1 };
-    this.#photo = { status: none ? 'no_usable_face' : 'ok', reason: none ? 'none' : null, file, faces, warnings: [] };
+    this.#photo = { status: none ? 'no_usable_face' : 'ok', reason: none ? 'none' : null, file, faces, facts: none ? [] : this.#fake.facts, warnings: [] };
     return structuredClone(this.#photo);
   }
 
@@ -108,8 +113,10 @@ export class Engine {
       block(this.#fake.busy_ms);
       emit({ type: 'stage', stage: 'generate', face: index });
       const where = request.box ? `the box ${request.box.join(', ')}` : (request.region ?? 'the face');
-      const spans = [
-        { text: `About ${where}: the `, mask: null },
+      const asked = request.mask ? `a drawing of ${request.mask.counts.length} characters` : where;
+      const spans = this.#fake.answer?.map(([text, mask]) => ({ text, mask: request.task === 'toe' ? null : mask })) ?? [
+        ...(request.question ? [{ text: `You asked: ${request.question} `, mask: null }] : []),
+        { text: `About ${asked}: the `, mask: null },
         { text: 'left eyebrow', mask: request.task === 'toe' ? null : 0 },
         { text: ' has a blurred lower edge, and the ', mask: null },
         { text: 'mouth', mask: request.task === 'toe' ? null : 1 },
@@ -138,10 +145,28 @@ export class Engine {
     };
   }
 
+  parts(face) {
+    const found = this.#photo?.faces[face];
+    if (!found) throw fault('request.bad', `there is no face ${face}`);
+    const [x, y, w, h] = found.box;
+    const size = 1.6 * Math.max(w, h);
+    const square = [x + w / 2 - size / 2, y + h / 2 - size / 2, size, size];
+    const side = 112;
+    const labels = new Uint8Array(side * side).fill(255);
+    for (let i = 0; i < labels.length; i++) {
+      const at = [square[0] + ((i % side) + 0.5) * (size / side), square[1] + (Math.floor(i / side) + 0.5) * (size / side)];
+      Object.values(LEAVES).forEach(([cx, cy, rx, ry], label) => {
+        if (((at[0] - x) / w - cx) ** 2 / rx ** 2 + ((at[1] - y) / h - cy) ** 2 / ry ** 2 <= 1) labels[i] = label;
+      });
+    }
+    return { box: square, side, leaves: Object.keys(LEAVES), labels };
+  }
+
   regions() {
     return [
       { id: 'face', en: 'face', zh: '脸', parent: null }, { id: 'brows', en: 'eyebrows', zh: '眉', parent: 'face' },
-      { id: 'left_eyebrow', en: 'left eyebrow', zh: '左眉', parent: 'brows' }, { id: 'nose', en: 'nose', zh: '鼻', parent: 'face' },
+      { id: 'left_eyebrow', en: 'left eyebrow', zh: '左眉', parent: 'brows' },
+      { id: 'right_eyebrow', en: 'right eyebrow', zh: '右眉', parent: 'brows' }, { id: 'nose', en: 'nose', zh: '鼻', parent: 'face' },
       { id: 'mouth', en: 'mouth', zh: '嘴', parent: 'face' },
     ];
   }

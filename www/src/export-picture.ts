@@ -1,0 +1,34 @@
+/** The photo with its marks as one PNG, at the size of the photo; made in the page, for the person's own disk. */
+import { Overlay, type Scene } from './overlay';
+
+/** Longest side of the picture: browsers refuse canvases much larger. */
+const MAX_SIDE = 4096;
+
+export async function pictureWithMarks(image: HTMLImageElement, scene: Scene): Promise<Blob | null> {
+  const shrink = Math.min(1, MAX_SIDE / Math.max(scene.width, scene.height));
+  const canvas = document.createElement('canvas');
+  canvas.width = Math.max(1, Math.round(scene.width * shrink));
+  canvas.height = Math.max(1, Math.round(scene.height * shrink));
+  const photo = canvas.getContext('2d');
+  if (!photo) return null;
+  photo.drawImage(image, 0, 0, canvas.width, canvas.height);
+  const marks = document.createElement('canvas');
+  marks.width = canvas.width;
+  marks.height = canvas.height;
+  const context = marks.getContext('2d');
+  if (!context) return null;
+  // Lines as thick as they are on the page, where a photo is some 700 pixels wide.
+  new Overlay().draw(context, { ...scene, cursor: null, draft: null, part: null }, Math.max(1, canvas.width / 700));
+  photo.drawImage(marks, 0, 0);
+  return new Promise((done) => canvas.toBlob(done, 'image/png'));
+}
+
+/** Offers a file to be saved. */
+export function download(blob: Blob, name: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  // Some browsers read the blob only after the click has returned.
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
