@@ -65,6 +65,26 @@ dist() {
   for f in dist/weights/*.safetensors; do [ -e "weights/${f##*/}" ] || rm -f "$f"; done
 }
 
+pack() {
+  wasm; npm_install
+  say "npm package"
+  (cd www && node pack/build.mjs)
+  (cd dist-npm && npm pack --silent)
+  du -sh dist-npm/dist | cut -f1 | sed 's/$/ unpacked, without weights/'
+}
+
+pages() {
+  # For hosts that take a folder: GitHub Pages (no headers can be set, names with _ need .nojekyll), Cloudflare Pages (25 MiB a file).
+  dist
+  say "static demo"
+  rm -rf dist-pages; cp -r dist dist-pages
+  touch dist-pages/.nojekyll
+  node www/pack/headers.mjs dist-pages
+  local large; large="$(find dist-pages -type f -size +25M)"
+  [ -z "$large" ] || die "too large for a static host (25 MiB): $large"
+  echo "dist-pages/: $(find dist-pages -type f | wc -l) files, $(du -sh dist-pages | cut -f1)"
+}
+
 samples() {
   # Two pictures in the public domain or freely licensed, inside the scikit-image package: a portrait (NASA) and a cat (CC0).
   if [ ! -s "$SAMPLES/astronaut.png" ] || [ ! -s "$SAMPLES/chelsea.png" ]; then
@@ -142,7 +162,7 @@ test_all() {
   say "browser tests"
   if chromium; then
     rm -rf "$CACHE/dist-test"; cp -r dist "$CACHE/dist-test"; cp -r "$CACHE/weights-tiny" "$CACHE/dist-test/weights-tiny"
-    (cd www && npx tsc --noEmit && FACEXT_DIST="$CACHE/dist-test" FACEXT_BIN="$BIN" FACEXT_WEIGHTS="$PWD/../weights" \
+    (cd www && npm run --silent check && FACEXT_DIST="$CACHE/dist-test" FACEXT_BIN="$BIN" FACEXT_WEIGHTS="$PWD/../weights" \
       FACEXT_TINY="$CACHE/weights-tiny" FACEXT_CACHE="$CACHE" FACEXT_REAL_TIMEOUT=900 npm test --silent)
   fi
 }
@@ -192,6 +212,8 @@ usage() {
 ./build.sh check           format, clippy (native and wasm), docs, licences
 ./build.sh bench           milliseconds by stage, native and in Chromium
 ./build.sh dist            build the page into dist/ without serving it
+./build.sh pack            build the npm package into dist-npm/
+./build.sh pages           build dist-pages/, the page for static hosts
 ./build.sh convert         make weights from the upstream packages (options: facext convert --help)
 TEXT
 }
@@ -202,6 +224,8 @@ case "${1:-serve}" in
   test) test_all ;;
   check) check ;;
   bench) bench ;;
+  pack) pack ;;
+  pages) pages ;;
   convert) shift; convert "$@" ;;
   analyze) shift; analyze "$@" ;;
   *) usage; [ "${1:-}" = help ] || exit 2 ;;

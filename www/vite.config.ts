@@ -18,6 +18,7 @@ export default defineConfig({
   resolve: { alias: { '#pkg': pkg, '#assets': resolve(here, 'src/assets.ts') } },
   build: {
     outDir,
+    rollupOptions: { input: [resolve(here, 'index.html'), resolve(here, 'embed.html')] },
     // build.sh puts weights/ beside the page: only what an earlier build wrote may go (see the plugin below).
     emptyOutDir: false,
     assetsDir: 'assets',

@@ -8,20 +8,22 @@ import { html, nothing, type PropertyValues } from 'lit';
 import { Announcer } from './announcer';
 import { BoxTool } from './box-tool';
 import type { Controller } from './controller';
-import { download, pictureWithMarks } from './export-picture';
+import { download, drawnAnew, pictureWithMarks } from './export-picture';
+import { coco, exported, json, maskCanvas, maskPng, stem } from './export-report';
 import { Fault } from './fault';
 import { Overlay, type OverlayMask, type Scene } from './overlay';
 import { partRaster } from './parts';
-import type { Box } from './protocol';
+import type { Box, Report } from './protocol';
 import type { Point } from './region';
 import { TOOLS, type Tool } from './region-state';
-import type { Run } from './run';
+import { reportPage } from './report-page';
 import { styles } from './styles';
 import { Tools } from './tools';
 import { askCard } from './view-ask';
 import { deviceLine, modelCard } from './view-model';
 import { emptyState, photoCard, type PhotoHandlers } from './view-photo';
 import { introCard, limitsCard, markNumber, resultCards } from './view-result';
+import type { SaveHandlers, SaveKind } from './view-save';
 import { fetchPhoto, sourceCard } from './view-source';
 import { Viewport } from './viewport';
 import { Widget } from './widget';
@@ -180,7 +182,7 @@ export class FacextAnalyzer extends Widget {
           ${c.notice ? html`<p class="card notice small" data-test="notice">${c.notice}</p>` : nothing}
           ${c.photo && this.viewFailed === c.photo.url ? html`<p class="card notice small">${w.cannotShow}</p>` : nothing}
           ${sourceCard(w, this.src, (url) => void this.fetchSource(url), () => (this.src = ''))}
-          ${modelCard(c)} ${resultCards(c, (run) => this.save(run))}
+          ${modelCard(c)} ${resultCards(c, this.saving)}
           ${c.photo ? nothing : html`<slot name="intro">${introCard(c)}</slot>`} ${limitsCard(c)} ${deviceLine(c)}
         </div>
         ${askCard(c, (box) => this.boxTool.fit(box))}
@@ -421,9 +423,33 @@ export class FacextAnalyzer extends Widget {
     else if (c.region.tool !== 'look') this.setTool('look');
   }
 
-  private save(run: Run): void {
-    if (!run.report) return;
-    download(new Blob([JSON.stringify(run.report, null, 2), '\n'], { type: 'application/json' }), `facext-${run.report.file.sha256.slice(0, 8)}.json`);
+  /** With the name or the photo only as long as the person wants it; the next visit begins without. */
+  private readonly saving: SaveHandlers = {
+    options: { name: false, photo: false },
+    change: (change) => (Object.assign(this.saving.options, change), this.requestUpdate()),
+    save: (report, kind) => void this.save(exported(report, this.saving.options), kind),
+  };
+
+  private async save(report: Report, kind: SaveKind): Promise<void> {
+    const name = stem(report);
+    if (kind === 'json') return download(json(report), `${name}.json`);
+    if (kind === 'coco') return download(json(coco(report)), `${name}-coco.json`);
+    if (kind === 'page') return this.savePage(report, `${name}.html`);
+    for (const [f, face] of report.faces.entries()) {
+      for (const [m, mask] of face.masks.entries()) {
+        const png = await maskPng(mask);
+        if (png) download(png, `${name}-face-${f + 1}-mask-${m + 1}.png`);
+      }
+    }
+  }
+
+  private savePage(report: Report, name: string): void {
+    const c = this.controller;
+    if (!c) return;
+    const image = this.renderRoot.querySelector<HTMLImageElement>('.frame img');
+    const masks = report.faces.map((face) => face.masks.map((mask) => maskCanvas(mask, 360)?.toDataURL('image/png') ?? null));
+    const photo = this.saving.options.photo && image ? drawnAnew(image) : null;
+    download(new Blob([reportPage(report, c.words, c.language, { photo, masks })], { type: 'text/html' }), name);
   }
 
   private async exportPng(): Promise<void> {

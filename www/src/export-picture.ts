@@ -23,6 +23,17 @@ export async function pictureWithMarks(image: HTMLImageElement, scene: Scene): P
   return new Promise((done) => canvas.toBlob(done, 'image/png'));
 }
 
+/** The photo as a data URL, drawn anew: no data of its file goes with it. Null where the browser cannot show it. */
+export function drawnAnew(image: HTMLImageElement): string | null {
+  if (!image.naturalWidth) return null;
+  const shrink = Math.min(1, MAX_SIDE / 2 / Math.max(image.naturalWidth, image.naturalHeight));
+  const canvas = document.createElement('canvas');
+  canvas.width = Math.max(1, Math.round(image.naturalWidth * shrink));
+  canvas.height = Math.max(1, Math.round(image.naturalHeight * shrink));
+  canvas.getContext('2d')?.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL('image/jpeg', 0.92);
+}
+
 /** Offers a file to be saved. */
 export function download(blob: Blob, name: string): void {
   const link = document.createElement('a');

@@ -102,6 +102,8 @@ export const styles = css`
   button.small { font-size: 0.8125rem; padding: 4px 10px; min-height: 36px; }
   button.suggestion { font-size: 0.8125rem; font-weight: 450; padding: 4px 12px; min-height: 36px; border-radius: 18px; text-align: start; }
   button.icon[aria-pressed='false'] .slash { display: none; }
+  .save[open] { flex-basis: 100%; }
+  .preview { max-height: 16rem; overflow: auto; margin: 0; padding: 10px; background: var(--sunk); border-radius: 8px; white-space: pre-wrap; overflow-wrap: anywhere; }
   summary { cursor: pointer; min-height: 24px; padding-block: 3px; }
   details > :not(summary) { margin-top: 8px; }
   .answer-card > summary { list-style-position: outside; }

@@ -7,6 +7,7 @@ import { PALETTE } from './overlay-draw';
 import type { Band, MaskOut } from './protocol';
 import { area } from './rle';
 import { sameRef, type FaceLive, type MaskRef, type Run } from './run';
+import { saveBox, type SaveHandlers } from './view-save';
 import { noFaceWords, partName, percentWords, qualityWords, warningWords } from './words';
 
 const BAND_ORDER = ['no_sign', 'inconclusive', 'signs', 'strong_signs'] as const;
@@ -18,7 +19,7 @@ export function markNumber(run: Run, face: number, mask: number): number {
   return before + mask + 1;
 }
 
-export function resultCards(c: Controller, save: (run: Run) => void): TemplateResult {
+export function resultCards(c: Controller, save: SaveHandlers): TemplateResult {
   const opened = c.photo?.opened;
   if (c.busy?.what === 'open') return html`<section class="card row" aria-label=${c.words.working}><span>${c.words.stages.face} …</span>${stopButton(c)}</section>`;
   if (opened?.status === 'no_usable_face') return noFace(c, save);
@@ -30,11 +31,11 @@ function stopButton(c: Controller): TemplateResult {
   return html`<button class="push" data-test="stop" ?disabled=${c.busy?.stopping ?? false} @click=${() => c.stop()}>${c.words.stop}</button>`;
 }
 
-function noFace(c: Controller, save: (run: Run) => void): TemplateResult {
+function noFace(c: Controller, save: SaveHandlers): TemplateResult {
   const run = c.runs[0];
   return html`<section class="card stack" part="result" data-test="result" aria-label=${c.words.resultTitle}>
     <div class="band"><span class="title">${c.words.noFaceTitle}</span><p>${noFaceWords(c.words, c.photo!.opened!.reason)}</p></div>
-    ${run?.report ? html`<div><button data-test="save" @click=${() => save(run)}>${c.words.saveReport}</button></div>` : nothing}
+    ${run?.report ? html`<div class="row">${saveBox(c.words, run.report, save)}</div>` : nothing}
   </section>`;
 }
 
@@ -86,7 +87,7 @@ function askedWords(c: Controller, run: Run): string {
   return w.asked(parts);
 }
 
-function runCard(c: Controller, run: Run, save: (run: Run) => void, newest: boolean): TemplateResult {
+function runCard(c: Controller, run: Run, save: SaveHandlers, newest: boolean): TemplateResult {
   const w = c.words;
   const running = run.state === 'running';
   const stage = run.stage ? w.stages[run.stage] : w.starting;
@@ -105,7 +106,7 @@ function runCard(c: Controller, run: Run, save: (run: Run) => void, newest: bool
         ${run.faces.map((face, i) => faceView(c, run, face, i, many))}
         ${warnings(c, run)}
         <div class="row">
-          ${run.report ? html`<button data-test="save" @click=${() => save(run)}>${w.saveReport}</button>` : nothing}
+          ${run.report ? saveBox(w, run.report, save) : nothing}
           ${run.marks.length && !running ? html`<button data-test="reuse" @click=${() => c.restoreRegion(run)}>${w.showRegion}</button>` : nothing}
           ${run.report ? html`<span class="small soft">${took(c, run)}</span>` : nothing}
           ${!running && !run.report

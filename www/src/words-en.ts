@@ -340,6 +340,29 @@ export const en = {
   useProcessor: 'Use the processor',
   closeMessage: 'Close this message',
 
+  /** Saving an answer. */
+  save: {
+    more: 'Other ways to save',
+    withName: 'With the name of the photo’s file',
+    withPhoto: 'With the photo, in the page to print',
+    asPage: 'Page to print (HTML)',
+    asPng: (masks: number) => `Masks as pictures (${masks} PNG)`,
+    asCoco: 'Masks for programs (COCO)',
+    preview: 'This is what the report holds: no pixels, no place, nothing else of the file.',
+    page: {
+      title: 'Report of an analysis with facext',
+      photo: 'The photo',
+      facts: 'What was analysed, and by what',
+      name: 'File',
+      size: 'Size',
+      bytes: 'bytes',
+      asked: 'Asked',
+      program: 'Program',
+      weights: 'Weights (SHA-256)',
+      note: 'Note',
+      verify: 'Whoever has the photo and the same weights can check this: save the report as JSON, too, and run “facext verify REPORT.json PHOTO”.',
+    },
+  },
   /** A photo named by its address. */
   source: {
     label: 'Photo by address',

@@ -314,6 +314,28 @@ export const zh: Words = {
   useProcessor: '使用处理器',
   closeMessage: '关闭提示',
 
+  save: {
+    more: '其他保存方式',
+    withName: '包含照片的文件名',
+    withPhoto: '在可打印的页面中包含照片',
+    asPage: '可打印的页面（HTML）',
+    asPng: (masks) => `标记图片（${masks} 个 PNG）`,
+    asCoco: '供程序使用的标记（COCO）',
+    preview: '报告只包含以下内容：没有像素，没有地点，也没有文件的其他信息。',
+    page: {
+      title: 'facext 分析报告',
+      photo: '照片',
+      facts: '分析的对象与所用的程序',
+      name: '文件',
+      size: '大小',
+      bytes: '字节',
+      asked: '所问',
+      program: '程序',
+      weights: '权重（SHA-256）',
+      note: '说明',
+      verify: '拥有照片和相同权重的人可以核对：请同时保存 JSON 报告，并运行 “facext verify REPORT.json PHOTO”。',
+    },
+  },
   source: {
     label: '按地址打开照片',
     photo: '本页的照片',

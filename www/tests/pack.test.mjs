@@ -10,7 +10,7 @@ import { build as viteBuild, createServer as viteServer } from 'vite';
 import webpack from 'webpack';
 import { importMetaAssets } from '@web/rollup-plugin-import-meta-assets';
 import { HOME, INSTALLED, STRICT, installPackage, page, serveSite, siteFolder } from './consumer.mjs';
-import { OUT, WWW, answered, choose, drawnFace, ready, startBrowser } from './harness.mjs';
+import { OUT, WWW, answered, choose, drawnFace, ready, startBrowser, startServer } from './harness.mjs';
 
 const face = drawnFace();
 let packed;
@@ -119,6 +119,40 @@ test('plain HTML, from a sub-path', async (t) => {
   const site = await serveSite(t, dir, { base: '/some/where/' });
   const view = await use(site.url);
   assert.deepEqual(site.log.filter((url) => !url.startsWith('/some/where/') && url !== '/favicon.ico'), []);
+  await view.close();
+});
+
+test('the example of the README, word for word', async (t) => {
+  const readme = readFileSync(join(WWW, '../README.md'), 'utf8');
+  const example = /## Embedding[\s\S]*?```html\n([\s\S]*?)```/.exec(readme)[1];
+  assert.equal(example.trimEnd().split('\n').length, 10);
+  const dir = siteFolder('readme');
+  cpSync(join(INSTALLED, 'dist'), join(dir, 'facext'), { recursive: true });
+  writeFileSync(join(dir, 'index.html'), example);
+  const site = await serveSite(t, dir, { csp: null });
+  const view = await use(site.url);
+  assert.equal(await view.title(), 'signs');
+  await view.close();
+  // The engine's example, too, on the same site.
+  const code = /```js\n(import \{ Facext \}[\s\S]*?)```/.exec(readme)[1].replace("'facext/engine'", "'./facext/engine.js'").replace('console.log(e)', 'window.told.push(e.type)');
+  writeFileSync(join(dir, 'engine.js'), `const { signal } = new AbortController();\nconst onProgress = () => {};\nwindow.told = [];\nconst blob = await (await fetch('./face.png')).blob();\n${code}`);
+  writeFileSync(join(dir, 'face.png'), face);
+  writeFileSync(join(dir, 'engine.html'), page('', './engine.js'));
+  const other = await browser.page(`${site.url}engine.html`);
+  await other.waitForFunction(() => window.told?.at(-1) === 'report');
+  await other.close();
+});
+
+test('the page that shows how to embed shows this example, and works', async (t) => {
+  const site = await startServer();
+  t.after(() => site.close());
+  const view = await browser.page(`${site.url}embed.html`);
+  assert.match(await view.locator('[data-example]').innerText(), /<facext-analyzer weights-base/);
+  await ready(view);
+  await choose(view, face);
+  await answered(view);
+  assert.match(await view.locator('#events').innerText(), /facext-report: signs[\s\S]*facext-state: ready/);
+  await view.screenshot({ path: join(OUT, 'embed.png'), fullPage: true });
   await view.close();
 });
 
