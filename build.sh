@@ -53,8 +53,18 @@ npm_install() {
   fi
 }
 
+gallery() {
+  # Three pictures of a public-domain portrait for the page's examples; made again when the program that makes them changed.
+  # The page can be built without the native program, which takes minutes from nothing; then it has no examples.
+  if [ ! -x "$BIN" ]; then echo "examples: left out, because the native program is not built (./build.sh test, pages or analyze build it)" >&2; return 0; fi
+  samples; native
+  if [ ! -s www/gallery/gallery.json ] || [ src/native/demo.rs -nt www/gallery/gallery.json ] || [ src/native/annotate -nt www/gallery/gallery.json ]; then
+    say "examples"; rm -rf www/gallery; "$BIN" demo "$SAMPLES/astronaut.png" --weights weights --out www/gallery
+  fi
+}
+
 dist() {
-  wasm; npm_install
+  wasm; npm_install; gallery
   say "page"
   (cd www && FACEXT_DIST="$PWD/../dist" npx vite build --logLevel warn)
   mkdir -p dist/weights
@@ -75,7 +85,7 @@ pack() {
 
 pages() {
   # For hosts that take a folder: GitHub Pages (no headers can be set, names with _ need .nojekyll), Cloudflare Pages (25 MiB a file).
-  dist
+  native; dist
   say "static demo"
   rm -rf dist-pages; cp -r dist dist-pages
   touch dist-pages/.nojekyll

@@ -533,3 +533,45 @@ fn damaged_weights_are_named_and_not_used() {
     assert_eq!(analyze(&photo, &folder("weights-none").join("nowhere"), &[]).refused(), (4, "weights.manifest"));
     assert_eq!(analyze(&photo, &folder("weights-empty"), &[]).refused(), (4, "weights.manifest"));
 }
+
+#[test]
+fn the_gallery_s_pictures_say_what_they_are_and_the_truth_is_exact() {
+    let (Some(weights), Some(photo)) = (tiny(), sample("astronaut.png")) else { return };
+    let out = folder("gallery");
+    let run = facext(&["demo", photo.to_str().unwrap(), "--weights", weights.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let list: Value = serde_json::from_slice(&std::fs::read(out.join("gallery.json")).unwrap()).unwrap();
+    let open = |name: &str| facext::image::decode(&std::fs::read(out.join(name)).unwrap()).unwrap().rgb;
+    let untouched = open("untouched.png");
+    for example in list.as_array().unwrap() {
+        let kind = example["kind"].as_str().unwrap();
+        let bytes = std::fs::read(out.join(format!("{kind}.png"))).unwrap();
+        assert_eq!(example["sha256"].as_str(), Some(sha256(&bytes).as_str()), "{kind}");
+        let picture = open(&format!("{kind}.png"));
+        // Words below the picture, in its pixels.
+        let strip = &picture.data[448 * picture.width * 3..];
+        assert!(strip.chunks_exact(3).filter(|p| p[0] < 128).count() > 500, "{kind}");
+        let differs = |x: usize, y: usize| (0..3).any(|c| picture.data[(y * 448 + x) * 3 + c] != untouched.data[(y * 448 + x) * 3 + c]);
+        if example["mask"].is_null() {
+            assert_eq!((kind, &picture.data == &untouched.data), ("untouched", true));
+            continue;
+        }
+        // What is marked was changed; what was not marked was changed at most by the soft border of the forgery.
+        let mask = serde_json::from_value::<facext::image::Rle>(example["mask"].clone()).unwrap().decode().unwrap();
+        let near = |x: usize, y: usize| {
+            (y.saturating_sub(16)..(y + 17).min(448)).any(|b| (x.saturating_sub(16)..(x + 17).min(448)).any(|a| mask.get(a, b)))
+        };
+        let (mut marked, mut far) = (0usize, 0usize);
+        for (y, x) in (0..448).flat_map(|y| (0..448).map(move |x| (y, x))) {
+            marked += usize::from(mask.get(x, y) && differs(x, y));
+            far += usize::from(differs(x, y) && !near(x, y));
+        }
+        assert!(marked * 10 > mask.area() * 8 && far == 0, "{kind}: {marked} of {} changed, {far} elsewhere", mask.area());
+    }
+    assert_eq!(list.as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect::<Vec<_>>(), ["untouched", "crude", "subtle"]);
+    // A photo without a face makes no gallery.
+    if let Some(cat) = sample("chelsea.png") {
+        let run = facext(&["demo", cat.to_str().unwrap(), "--weights", weights.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+        assert_eq!(run.refused(), (2, "request.bad"));
+    }
+}

@@ -126,3 +126,14 @@ impl Listener for Console {
         Ok(())
     }
 }
+
+/// A listener that watches nothing.
+pub struct Silent;
+
+impl Listener for Silent {
+    fn event(&mut self, _event: Event) {}
+
+    async fn breathe(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::image::BBox;
-use crate::native::{analyze, bench, convert, eval, train, verify};
+use crate::native::{analyze, bench, convert, demo, eval, train, verify};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,6 +29,9 @@ enum Command {
     Eval(eval::Args),
     /// Milliseconds by stage, and peak memory.
     Bench(bench::Args),
+    /// Pictures for the page's gallery, with the truth about each. For demonstration only.
+    #[command(hide = true)]
+    Demo(demo::Args),
 }
 
 /// Arguments of `analyze`.
@@ -85,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Demo(args) => demo::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

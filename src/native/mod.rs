@@ -5,6 +5,7 @@ pub mod annotate;
 pub mod bench;
 pub mod cli;
 pub mod convert;
+pub mod demo;
 pub mod device;
 pub mod eval;
 pub mod export;

@@ -5,7 +5,7 @@
 //! The file's name and the times are no part of it: a report may leave the name out.
 
 use crate::analyze::report::{FaceReport, Report};
-use crate::analyze::request::{Event, Listener, Request};
+use crate::analyze::request::Request;
 use crate::error::{Error, Result};
 use crate::image::BBox;
 use crate::native::analyze;
@@ -107,8 +107,8 @@ fn compare(args: &Args, told: &Report, bytes: &[u8], checks: &mut Vec<Check>) ->
     checks.push(version);
     let request = told.request.clone().unwrap_or_else(|| Request::of(Task::Age));
     let again = pollster::block_on(async {
-        let mut photo = analyzer.open(bytes, "", &mut Silent).await?;
-        analyzer.analyze(&mut photo, &request, &mut Silent).await
+        let mut photo = analyzer.open(bytes, "", &mut analyze::Silent).await?;
+        analyzer.analyze(&mut photo, &request, &mut analyze::Silent).await
     })?;
     let first = checks.len();
     checks.extend(differences(told, &again));
@@ -184,17 +184,6 @@ fn print(checks: &[Check], code: u8) {
             _ => "Not confirmed: the answer is another one.",
         }
     );
-}
-
-/// Nobody watches.
-struct Silent;
-
-impl Listener for Silent {
-    fn event(&mut self, _event: Event) {}
-
-    async fn breathe(&mut self) -> Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 /**
  * `<facext-analyzer>`: the whole tool as one element. State lives in `controller.ts`, views in `view-*.ts`, wording in `words-*.ts`.
  *
- * Its attributes, methods and events are in `widget.ts`. Slots: `intro` (in place of the steps that are shown before a photo is chosen) and
- * `footer`. Text from the model, file names and error details reach the document only as text nodes.
+ * Its attributes, methods and events are in `widget.ts`. Slots: `intro` (in place of the steps that are shown before a photo is chosen), `gallery`
+ * (below them), `truth` (beside the answers), `footer`. Text from the model, file names and error details reach the document only as text nodes.
  */
 import { html, nothing, type PropertyValues } from 'lit';
 import { Announcer } from './announcer';
@@ -40,6 +40,8 @@ import { TAGS, errorWords, languageOf, partName } from './words';
  * @attr {"en"|"zh"} lang - Language; default: that of the nearest element that has one.
  * @attr {boolean} whole-page - Photos may be dropped and pasted anywhere on the page.
  * @slot intro - In place of the steps that are shown before a photo is chosen.
+ * @slot truth - Beside the answers.
+ * @slot gallery - Below the steps, while there is no photo.
  * @slot footer - Below everything.
  * @csspart layout - The grid of photo, results and questions.
  * @csspart drop - The empty state.
@@ -183,7 +185,8 @@ export class FacextAnalyzer extends Widget {
           ${c.photo && this.viewFailed === c.photo.url ? html`<p class="card notice small">${w.cannotShow}</p>` : nothing}
           ${sourceCard(w, this.src, (url) => void this.fetchSource(url), () => (this.src = ''))}
           ${modelCard(c)} ${resultCards(c, this.saving)}
-          ${c.photo ? nothing : html`<slot name="intro">${introCard(c)}</slot>`} ${limitsCard(c)} ${deviceLine(c)}
+          ${c.photo ? nothing : html`<slot name="intro">${introCard(c)}</slot>`} <slot name="truth"></slot>
+          ${c.photo ? nothing : html`<slot name="gallery"></slot>`} ${limitsCard(c)} ${deviceLine(c)}
         </div>
         ${askCard(c, (box) => this.boxTool.fit(box))}
       </div>

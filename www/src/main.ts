@@ -7,6 +7,7 @@
  */
 import './page.css';
 import { define } from './element';
+import { showGallery } from './gallery';
 import { sharedPhoto, workOffline } from './offline';
 import { TAGS, languageOf, wordsOf } from './words';
 
@@ -22,7 +23,8 @@ const src = query.get('src');
 if (element && src) element.setAttribute('src', src);
 
 const language = languageOf(query.get('lang') ?? navigator.languages[0]);
-const { page } = wordsOf(language);
+const words = wordsOf(language);
+const { page } = words;
 document.documentElement.lang = TAGS[language];
 document.title = page.title;
 for (const [name, text] of Object.entries(page)) document.querySelector(`[data-words="${name}"]`)?.replaceChildren(text);
@@ -32,6 +34,7 @@ for (const link of document.querySelectorAll<HTMLAnchorElement>('nav a[hreflang]
   link.href = `?${other}`;
   if (link.hreflang === TAGS[language]) link.setAttribute('aria-current', 'true');
 }
+if (element) showGallery(element, words);
 define();
 workOffline(() => !element?.photo && (element?.state === 'needed' || element?.state === 'ready'));
 void sharedPhoto().then((photo) => photo && element?.open(photo), () => {});

@@ -33,3 +33,7 @@ declare module '*?raw' {
   const text: string;
   export default text;
 }
+// What Vite puts in the place of a call with a pattern.
+interface ImportMeta {
+  glob<T>(pattern: string, options: { query?: string; import?: string; eager: true }): Record<string, T>;
+}

@@ -380,6 +380,19 @@ export const en = {
     ['Your photo stays here', 'The model runs inside this browser. After its one download this page asks nothing of any network.'],
     ['You can ask back', 'Pick a part of the face, draw a box or paint over a place, and ask what it shows.'],
   ],
+  /** Ready examples on the page. */
+  gallery: {
+    title: 'Or try an example',
+    lead: 'One portrait (NASA, public domain), untouched and twice changed by this program. The truth is shown beside the answer.',
+    truth: 'What is true of this example',
+    changedPlace: 'The picture with the changed place marked',
+    note: 'An answer that differs from this is wrong here. Other photos and other techniques can mislead it more.',
+    kinds: {
+      untouched: { name: 'Untouched', truth: 'Nothing was changed.' },
+      crude: { name: 'Crude change', truth: 'The left eyebrow was filled in from the skin around it, with a hard border.' },
+      subtle: { name: 'Subtle change', truth: 'The mouth was blurred a little, with a soft border.' },
+    },
+  },
   /** Around the element, on the page itself. */
   page: {
     title: 'facext: check a photo of a face',

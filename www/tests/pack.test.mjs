@@ -62,7 +62,7 @@ test('the manifest describes the element as it is', async () => {
   const element = manifest.modules.flatMap((m) => m.declarations).find((d) => d.tagName === 'facext-analyzer');
   assert.deepEqual(element.attributes.map((a) => a.name).sort(), ['asset-base', 'device', 'lang', 'src', 'weights-base', 'whole-page']);
   assert.deepEqual(element.events.map((e) => e.name).sort(), ['facext-error', 'facext-photo', 'facext-progress', 'facext-report', 'facext-state']);
-  assert.deepEqual(element.slots.map((s) => s.name), ['intro', 'footer']);
+  assert.deepEqual(element.slots.map((s) => s.name), ['intro', 'truth', 'gallery', 'footer']);
   assert.deepEqual(element.members.filter((m) => m.kind === 'method').map((m) => m.name).sort(), ['ask', 'load', 'open', 'stop']);
   assert.ok(element.cssParts.length > 3 && element.cssProperties.length > 3);
 });
