@@ -67,7 +67,8 @@ const CHANNELS = {
       document.body.append(script);
       setTimeout(no, 200);
     }),
-  eval: async () => (0, eval)('1'),
+  // Later: what the debugger calls at once is not under the policy.
+  eval: () => new Promise((ok, no) => setTimeout(() => { try { ok((0, eval)('1')); } catch (error) { no(error); } })),
 };
 
 test('no channel of script carries anything away: the policy blocks each', async (t) => {
