@@ -22,6 +22,9 @@ const OVERLAP: f32 = 0.9;
 /// A report is text with run lengths; a larger file is none.
 const MOST_BYTES: u64 = 64_000_000;
 
+/// Characters of a detail that are printed for people.
+const MOST_SHOWN: usize = 600;
+
 /// Exit code: the photo is not the one that the report is about.
 pub const OTHER_PHOTO: u8 = 5;
 /// Exit code: the report was made with other weights, so nothing can be said about it.
@@ -173,7 +176,7 @@ fn equal(what: &'static str, face: Option<usize>, then: &str, now: &str) -> Chec
 fn print(checks: &[Check], code: u8) {
     for c in checks {
         let face = c.face.map_or_else(String::new, |f| format!(" of face {}", f + 1));
-        println!("{} {}{face}: {}", if c.agrees { "same " } else { "OTHER" }, c.what, c.detail.trim());
+        println!("{} {}{face}: {}", if c.agrees { "same " } else { "OTHER" }, c.what, plain(&c.detail));
     }
     println!(
         "{}",
@@ -186,9 +189,24 @@ fn print(checks: &[Check], code: u8) {
     );
 }
 
+/// Somebody's text on a terminal: no control characters, and not without end.
+fn plain(text: &str) -> String {
+    let mut short: String = text.trim().chars().take(MOST_SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.trim().chars().nth(MOST_SHOWN).is_some() {
+        short.push('…');
+    }
+    short
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hostile_report_cannot_paint_the_terminal() {
+        assert_eq!(plain(" a\u{1b}[2Jb\n"), "a\u{fffd}[2Jb");
+        assert_eq!(plain(&"x".repeat(5000)).chars().count(), MOST_SHOWN + 1);
+    }
 
     #[test]
     fn overlap_of_boxes() {

@@ -50,7 +50,7 @@ export function reportPage(report: Report, w: Words, language: Language, picture
     ...(file.name ? [[p.name, file.name] as [string, string]] : []),
     ['SHA-256', file.sha256],
     [p.size, `${file.width} × ${file.height}, ${file.bytes} ${p.bytes}`],
-    [p.asked, JSON.stringify(report.request ?? { task: 'age' })],
+    [p.asked, JSON.stringify(report.request ?? { task: 'age' }, (key, value: unknown) => (key === 'counts' ? '…' : value))],
     [p.program, `facext ${program.version}, ${program.device}, ${program.preset}`],
     [p.weights, program.weights_sha256],
     ...report.warnings.map((code) => [p.note, warningWords(w, code)] as [string, string]),

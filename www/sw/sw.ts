@@ -41,7 +41,7 @@ registerRoute(
 );
 
 // A query says what the page shall do, not which page it is.
-precacheAndRoute(self.__WB_MANIFEST, { ignoreURLParametersMatching: [/^(device|weights|src|lang|shared)$/] });
+precacheAndRoute(self.__WB_MANIFEST, { ignoreURLParametersMatching: [/^(device|weights|src|lang|share|shared)$/] });
 
 self.addEventListener('message', (event) => {
   if (event.data?.type === 'SKIP_WAITING') void self.skipWaiting();
