@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defineConfig } from 'vite';
+import { zippedWasm } from './pack/zip.mjs';
 import { pwa } from './sw/plugin.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -15,7 +16,7 @@ const outDir = resolve(here, process.env.FACEXT_DIST ?? '../dist');
 export default defineConfig({
   root: here,
   base: './',
-  resolve: { alias: { '#pkg': pkg, '#assets': resolve(here, 'src/assets.ts') } },
+  resolve: { alias: { '#pkg': pkg, '#wasm': zippedWasm(pkg), '#assets': resolve(here, 'src/assets.ts') } },
   build: {
     outDir,
     rollupOptions: { input: [resolve(here, 'index.html'), resolve(here, 'embed.html')] },

@@ -9,6 +9,7 @@ import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } f
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { zippedWasm } from './zip.mjs';
 
 const www = fileURLToPath(new URL('..', import.meta.url));
 const pkg = resolve(www, process.env.FACEXT_PKG ?? 'pkg');
@@ -40,7 +41,7 @@ await build({
   inject: [join(www, 'pack/ssr.ts')],
 });
 await build({ ...common, entryPoints: { worker: 'src/worker.ts' } });
-cpSync(join(pkg, 'facext_bg.wasm'), join(dist, 'facext_bg.wasm'));
+cpSync(zippedWasm(pkg), join(dist, 'facext_bg.wasm.gz'));
 
 // Types: those of the engine as the compiler writes them, those of the element from the hand-written files beside this one.
 bin('typescript', 'bin/tsc', '-p', 'pack/tsconfig.json', '--outDir', join(dist, 'types'));

@@ -9,6 +9,6 @@ import type { AssetUrls } from './spawn';
 
 /** Absolute URLs: in the directory `base` where one is named, else beside this module. */
 export function assetUrls(base: string): AssetUrls {
-  if (base) return { worker: new URL('worker.js', base).href, wasm: new URL('facext_bg.wasm', base).href };
-  return { worker: new URL('./worker.js', import.meta.url).href, wasm: new URL('./facext_bg.wasm', import.meta.url).href };
+  if (base) return { worker: new URL('worker.js', base).href, wasm: new URL('facext_bg.wasm.gz', base).href };
+  return { worker: new URL('./worker.js', import.meta.url).href, wasm: new URL('./facext_bg.wasm.gz', import.meta.url).href };
 }

@@ -2,7 +2,7 @@
  * Where the worker and the wasm file of the page are, as Vite names them. The npm package has a file of its own for this
  * (`assets-pack.ts`): bundlers of other people need other words for the same thing.
  */
-import wasm from '#pkg/facext_bg.wasm?url';
+import wasm from '#wasm?url';
 import worker from './worker.ts?worker&url';
 import type { AssetUrls } from './spawn';
 

@@ -17,7 +17,7 @@ const LINGER_MS = 1500;
 export interface EngineOptions {
   /** Directory of the weights, relative to the page. Default: `weights/` in `assetBase` if that is given, else beside the page. */
   weightsBase?: string;
-  /** Directory that holds `worker.js` and `facext_bg.wasm`, relative to the page. Default: where the bundler put them. */
+  /** Directory that holds `worker.js` and `facext_bg.wasm.gz`, relative to the page. Default: where the bundler put them. */
   assetBase?: string;
   /** `auto`, `cpu` or `gpu`. */
   device?: string;

@@ -4,7 +4,7 @@ declare module '#pkg/facext.js' {
   export default engine.default;
   export const Engine: import('./protocol').EngineModule['Engine'];
 }
-declare module '#pkg/facext_bg.wasm?url' {
+declare module '#wasm?url' {
   const url: string;
   export default url;
 }

@@ -19,7 +19,7 @@ export interface FacextEventMap {
 export interface FacextAnalyzerElement extends HTMLElement {
   /** Directory of the weights; default: `weights/` in `assetBase` if that is set, else beside the page. Read when connected. */
   weightsBase: string;
-  /** Directory of `worker.js` and `facext_bg.wasm`; default: where the bundler put them. Read when connected. */
+  /** Directory of `worker.js` and `facext_bg.wasm.gz`; default: where the bundler put them. Read when connected. */
   assetBase: string;
   /** `auto`, `cpu` or `gpu`. Read when connected. */
   device: string;

@@ -29,7 +29,7 @@ export abstract class Widget extends LitElement implements FacextAnalyzerElement
 
   /** Directory of the weights; default: `weights/` in `asset-base` if that is set, else beside the page. Read when connected. */
   declare weightsBase: string;
-  /** Directory of `worker.js` and `facext_bg.wasm`; default: where the bundler put them. Read when connected. */
+  /** Directory of `worker.js` and `facext_bg.wasm.gz`; default: where the bundler put them. Read when connected. */
   declare assetBase: string;
   /** `auto`, `cpu` or `gpu`. Read when connected. */
   declare device: string;

@@ -9,6 +9,7 @@ import initWasm, { Engine as EngineClass } from '#pkg/facext.js';
 import { Fault, toFault } from './fault';
 import type { Call, Engine, PrepareArgs, Prepared, Problem, Ready, Reply } from './protocol';
 import { openStore, type Store } from './store';
+import { unzipped } from './unzip';
 import { addAll, measure } from './weights';
 
 interface Held {
@@ -128,12 +129,14 @@ async function load(id: number): Promise<Ready> {
 
 async function compile(url: string): Promise<WebAssembly.Module> {
   const answer = await fetchOk(url, 'program.missing');
+  if (!answer.body) throw new Fault('program.missing', new URL(url).pathname);
   try {
-    return await WebAssembly.compileStreaming(answer.clone());
+    // A response of our own: the host may serve the file with any MIME type.
+    return await WebAssembly.compileStreaming(new Response(await unzipped(answer.body), { headers: { 'content-type': 'application/wasm' } }));
   } catch (thrown) {
-    // A host that serves .wasm with another MIME type: compile from the bytes.
-    if (!(thrown instanceof TypeError)) throw new Fault('program.broken', String(thrown));
-    return await WebAssembly.compile(await answer.arrayBuffer());
+    // A connection that was cut, or a file that cannot be unzipped; what the compiler refuses is another error.
+    if (thrown instanceof TypeError) throw new Fault('download.failed', new URL(url).pathname);
+    throw new Fault('program.broken', String(thrown));
   }
 }
 

@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { handler } from '../serve.mjs';
-import { OUT, WWW, fakeWeights } from './harness.mjs';
+import { OUT, WWW, fakeWeights, noise } from './harness.mjs';
 
 export const HOME = join(OUT, 'consumer');
 /** The unpacked package, as npm installed it. */
@@ -34,7 +34,7 @@ export function installPackage() {
 
 /** A wasm section that every engine skips. */
 function customSection(bytes) {
-  const body = Buffer.concat([Buffer.from([3]), Buffer.from('pad'), Buffer.alloc(bytes)]);
+  const body = Buffer.concat([Buffer.from([3]), Buffer.from('pad'), noise(bytes, 9)]);
   const length = [];
   for (let n = body.length; ; n >>>= 7) {
     length.push((n & 0x7f) | (n > 0x7f ? 0x80 : 0));

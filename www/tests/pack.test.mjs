@@ -9,6 +9,7 @@ import { rollup } from 'rollup';
 import { build as viteBuild, createServer as viteServer } from 'vite';
 import webpack from 'webpack';
 import { importMetaAssets } from '@web/rollup-plugin-import-meta-assets';
+import { zippedWasm } from '../pack/zip.mjs';
 import { HOME, INSTALLED, STRICT, installPackage, page, serveSite, siteFolder } from './consumer.mjs';
 import { OUT, WWW, answered, choose, drawnFace, ready, startBrowser, startServer } from './harness.mjs';
 
@@ -41,7 +42,7 @@ async function use(url, { prepare } = {}) {
 
 test('the tarball: what is in it, nothing to install with it, and its size', () => {
   const names = packed.files.map((f) => f.path);
-  for (const name of ['dist/index.js', 'dist/element.js', 'dist/engine.js', 'dist/worker.js', 'dist/facext_bg.wasm', 'custom-elements.json', 'README.md', 'LICENSE', 'NOTICE', 'package.json']) {
+  for (const name of ['dist/index.js', 'dist/element.js', 'dist/engine.js', 'dist/worker.js', 'dist/facext_bg.wasm.gz', 'custom-elements.json', 'README.md', 'LICENSE', 'NOTICE', 'package.json']) {
     assert.ok(names.includes(name), `${name} is in the package`);
   }
   const json = JSON.parse(readFileSync(join(INSTALLED, 'package.json'), 'utf8'));
@@ -51,8 +52,8 @@ test('the tarball: what is in it, nothing to install with it, and its size', () 
     for (const path of typeof entry === 'string' ? [entry] : Object.values(entry)) assert.ok(existsSync(join(INSTALLED, path)), `${name}: ${path}`);
   }
   // The wasm of this package is the tests' own; the real one, where it was built, counts instead.
-  const real = join(WWW, 'pkg/facext_bg.wasm');
-  const wasm = statSync(join(INSTALLED, 'dist/facext_bg.wasm')).size;
+  const wasm = statSync(join(INSTALLED, 'dist/facext_bg.wasm.gz')).size;
+  const real = zippedWasm(join(WWW, 'pkg'));
   const size = packed.unpackedSize - wasm + (existsSync(real) ? statSync(real).size : wasm);
   assert.ok(size <= 8e6, `${size} bytes unpacked`);
 });
@@ -197,7 +198,7 @@ test('esbuild, with the two files copied and asset-base', async (t) => {
   const dir = siteFolder('esbuild', { weights: 'facext/weights' });
   writeFileSync(join(dir, 'entry.js'), ENTRY);
   await esbuild({ entryPoints: [join(dir, 'entry.js')], outfile: join(dir, 'app.js'), bundle: true, format: 'iife', logLevel: 'error', logOverride: { 'empty-import-meta': 'silent' } });
-  for (const name of ['worker.js', 'facext_bg.wasm']) cpSync(join(INSTALLED, 'dist', name), join(dir, 'facext', name));
+  for (const name of ['worker.js', 'facext_bg.wasm.gz']) cpSync(join(INSTALLED, 'dist', name), join(dir, 'facext', name));
   // The weights are looked for there, too.
   writeFileSync(join(dir, 'index.html'), page('<facext-analyzer asset-base="./facext"></facext-analyzer>'));
   const site = await serveSite(t, dir);
@@ -231,7 +232,7 @@ test('two elements share one engine, each with its own photo', async (t) => {
   // The other one is ready without a click of its own.
   for (const element of [one, two]) await element.locator('[part="model"]').waitFor({ state: 'detached' });
   assert.equal(site.shards().length, 3, 'each weight was fetched once');
-  assert.equal(site.log.filter((url) => url.endsWith('.wasm')).length, 1);
+  assert.equal(site.log.filter((url) => url.endsWith('.wasm.gz')).length, 1);
   assert.equal(view.workers().length, 2, 'one worker and its spare');
   const photos = { one: drawnFace(640, 480), two: drawnFace(320, 240) };
   await one.locator('input[type=file]').setInputFiles({ name: 'one.png', mimeType: 'image/png', buffer: photos.one });

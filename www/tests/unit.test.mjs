@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { runnerImport } from 'vite';
 import { parseRange } from '../serve.mjs';
 import { WWW } from './harness.mjs';
@@ -70,6 +71,25 @@ test('every reason and warning of the crate has words on the page', async (t) =>
   const warnings = [...of(face, /const [A-Z]+: &'static str = "(face_\w+)"/g), ...of(source('analyze/answer.rs'), /pub const [A-Z]+: &str = "(\w+)"/g)];
   assert.ok(warnings.length >= 5, `found only ${warnings}`);
   for (const code of warnings) assert.ok(WARNINGS[code], `no words for ${code}`);
+});
+
+test('the wasm is unzipped where it is zipped, whatever the server did with it', async () => {
+  const { unzipped } = await load('unzip.ts');
+  const plain = new Uint8Array([0, 0x61, 0x73, 0x6d, ...Buffer.from('wasm'.repeat(5000))]);
+  const zipped = new Uint8Array(gzipSync(plain));
+  const stream = (bytes, size) => new ReadableStream({
+    start(to) {
+      for (let at = 0; at < bytes.length; at += size) to.enqueue(bytes.slice(at, at + size));
+      to.close();
+    },
+  });
+  const read = async (bytes, size) => new Uint8Array(await new Response(await unzipped(stream(bytes, size))).arrayBuffer());
+  for (const size of [1, 2, 1000, 1e6]) {
+    assert.deepEqual(await read(zipped, size), plain, `zipped, ${size}`);
+    assert.deepEqual(await read(plain, size), plain, `plain, ${size}`);
+  }
+  for (const few of [[], [0x1f], [7]]) assert.deepEqual([...(await read(new Uint8Array(few), 1))], few);
+  await assert.rejects(read(zipped.slice(0, -9), 100));
 });
 
 test('byte ranges', () => {
