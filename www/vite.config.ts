@@ -16,7 +16,14 @@ const outDir = resolve(here, process.env.FACEXT_DIST ?? '../dist');
 export default defineConfig({
   root: here,
   base: './',
-  resolve: { alias: { '#pkg': pkg, '#wasm': zippedWasm(pkg), '#assets': resolve(here, 'src/assets.ts') } },
+  resolve: {
+    alias: [
+      { find: '#pkg', replacement: pkg },
+      { find: '#assets', replacement: resolve(here, 'src/assets.ts') },
+      // With whatever query follows.
+      { find: /^#wasm(?=\?|$)/, replacement: zippedWasm(pkg) },
+    ],
+  },
   build: {
     outDir,
     rollupOptions: { input: [resolve(here, 'index.html'), resolve(here, 'embed.html')] },
