@@ -208,7 +208,7 @@ export class FacextAnalyzer extends LitElement {
     const c = this.controller;
     const face = c?.zoomed ? c.zoomFace : null;
     if (face && c?.photo) this.viewport.show(face, c.photo.width);
-    else if (this.facing) this.viewport.reset();
+    else if (this.facing) this.viewport.reset(true);
     this.facing = face;
   }
 

@@ -104,7 +104,7 @@ export const styles = css`
   button.icon[aria-pressed='false'] .slash { display: none; }
   summary { cursor: pointer; min-height: 24px; padding-block: 3px; }
   details > :not(summary) { margin-top: 8px; }
-  .answer-card > summary { list-style-position: outside; }
+  .answer-card > summary { list-style-position: inside; }
   .answer-card > summary h2 { display: inline; }
   kbd { font: 0.8125rem/1.4 ui-monospace, 'SF Mono', Menlo, Consolas, monospace; }
 
