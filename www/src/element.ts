@@ -30,7 +30,7 @@ export class FacextAnalyzer extends LitElement {
   static override properties = {
     weightsBase: { attribute: 'weights-base' },
     device: {},
-    lang: { reflect: true },
+    lang: {},
     dragging: { type: Boolean, reflect: true },
     status: { state: true },
   };

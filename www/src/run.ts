@@ -36,7 +36,7 @@ export interface Run {
 }
 
 export function newRun(id: number, request: Request, asked: Pick<Run, 'first' | 'marks'>, boxes: Box[]): Run {
-  return { id, request, ...asked, state: 'running', stage: null, stageFace: 0, faces: boxes.map(emptyFace), report: null, restarted: false };
+  return { id, request, first: asked.first, marks: asked.marks, state: 'running', stage: null, stageFace: 0, faces: boxes.map(emptyFace), report: null, restarted: false };
 }
 
 function emptyFace(box: Box | null): FaceLive {
