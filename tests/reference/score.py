@@ -47,7 +47,7 @@ LINES = [
     "the \"quoted\" word -- and 'single' ones - dash / slash and/or 50% $20 #tag {x} (y) [z]",
     "they're we'll I've he'd cannot gonna wanna can't won't o'clock '90s 1990s it’s – en — “curly” ‘single’ café £5 €6",
     "full stop.No space.And well-known x-ray 10-15 A-b-c co-operate pulled-out half- and pre- post",
-    "hello!!! what?! wow... ;; :: ,, the jaw* ~tilde ^caret _under_ a&b = + 1st 0.5 .5 -5 +5 1e5 5px 448x448 448×448 3/4 12/25/2013",
+    "hello!!! what?! wow... ;; :: ,, the jaw* ~tilde ^caret _under_ a&b = + 1st 0.5 .5 -5 +5 1e5 5px 448x448 448×448 and 3/4 12/25/2013",
     "the chin' and the dogs' tails. ''double'' `back` ``ticks'' a. b. c. d. U.S.A. Ph.D. no. 5 and no. Fig. 3",
 ]
 

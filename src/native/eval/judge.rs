@@ -82,6 +82,8 @@ struct Seen<'a> {
     readout: &'a Readout,
     verdict: &'a Verdict,
     band: Band,
+    /// Concept of every pixel in the model's frame.
+    labels: &'a [u8],
 }
 
 /// One image through the model.
@@ -91,14 +93,18 @@ struct Seen<'a> {
 pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) -> Result<Outcome> {
     let sample = sampler.sample(index)?;
     let side = analyzer.settings.model.enc_image;
-    let encode = |image: &Rgb8| analyzer.fifa.vision.encode(crops_to_tensor(&[&image.data], side, &Device::flex()));
+    let encode = |image: &Rgb8| {
+        let pixels = resized(image.data.as_chunks::<3>().0, image.width, side);
+        analyzer.fifa.vision.encode(crops_to_tensor(&[pixels.as_flattened()], side, &Device::flex()))
+    };
+    let labels = resized(&sample.labels, sample.image.width, side);
     let evidence = encode(&sample.image);
     let rated = |verdict: &Verdict| {
         let score = analyzer.settings.calibration.score(verdict.logit);
         (score, analyzer.settings.calibration.band(score))
     };
     pollster::block_on(async {
-        let (readout, verdict) = analyzer.verdict(&evidence, &sample.labels, None).await?;
+        let (readout, verdict) = analyzer.verdict(&evidence, &labels, None).await?;
         let (score, band) = rated(&verdict);
         let cls = read_back(readout.cls.clone()).await?;
         let guessed = (0..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(0);
@@ -110,16 +116,16 @@ pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) ->
             family: sample.family.index(),
             guessed,
             recipe: sample.recipe.map_or("none", |r| r.id()),
-            degraded: steps(&sample),
+            degraded: taken(&serde_json::to_value(sample.degradation).unwrap_or_default()),
             answers: vec![],
             jpeg: None,
         };
-        let seen = Seen { evidence: &evidence, readout: &readout, verdict: &verdict, band };
+        let seen = Seen { evidence: &evidence, readout: &readout, verdict: &verdict, band, labels: &labels };
         for (task, scope) in questions(&sample, index, args) {
             out.answers.push(ask(analyzer, &sample, &seen, (task, scope), args, index).await?);
         }
         if args.takes(args.flip_every, index) {
-            let (_, again) = analyzer.verdict(&encode(&jpeg(&sample.image)?), &sample.labels, None).await?;
+            let (_, again) = analyzer.verdict(&encode(&jpeg(&sample.image)?), &labels, None).await?;
             out.jpeg = Some(rated(&again));
         }
         Ok(out)
@@ -162,13 +168,13 @@ async fn ask(
     args: &Args,
     index: u64,
 ) -> Result<Answered> {
-    let side = analyzer.settings.model.enc_image;
+    let side = sample.image.width;
     let truth = compose(sample, task, scope, 1);
-    let asked = asked(sample, scope, side);
+    let asked = asked(sample, scope, seen.labels, analyzer.settings.model.enc_image);
     let made = match &asked {
         None => analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), 0, &mut Silent).await?.0,
         Some(region) => {
-            let (readout, verdict) = analyzer.verdict(seen.evidence, &sample.labels, Some(region)).await?;
+            let (readout, verdict) = analyzer.verdict(seen.evidence, seen.labels, Some(region)).await?;
             analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), 0, &mut Silent).await?.0
         }
     };
@@ -232,24 +238,33 @@ fn references(sample: &Sample, task: Task, scope: Scope, index: u64, wordings: u
     all
 }
 
-/// The region as the product would hand it over.
-fn asked(sample: &Sample, scope: Scope, side: usize) -> Option<Asked> {
+/// The region as the product would hand it over, in the model's frame of `side` px.
+fn asked(sample: &Sample, scope: Scope, labels: &[u8], side: usize) -> Option<Asked> {
     let (name, mask) = match scope {
         Scope::Image => return None,
-        Scope::Region(id) => {
-            (fict::concept(id).map_or(id, |c| c.en), fict::mask_of(&sample.labels, fict::leaf_set(id).unwrap_or(0), side, side))
+        Scope::Region(id) => (fict::concept(id).map_or(id, |c| c.en), fict::mask_of(labels, fict::leaf_set(id).unwrap_or(0), side, side)),
+        Scope::Box(b) => {
+            let [x, y, w, h] = b.map(|v| v * side as f32 / sample.image.width as f32);
+            (THIS_REGION, Mask::from_bbox(side, side, &BBox { x, y, w, h }))
         }
-        Scope::Box([x, y, w, h]) => (THIS_REGION, Mask::from_bbox(side, side, &BBox { x, y, w, h })),
     };
-    let shares = shares(&sample.labels, &mask);
+    let shares = shares(labels, &mask);
     Some(Asked { name: name.into(), mask: RegionMask::from_crop_mask(&mask.data, side), shares })
 }
 
-/// Names of the steps of a degradation that were taken.
-fn steps(sample: &Sample) -> Vec<String> {
-    let record = serde_json::to_value(sample.degradation).unwrap_or_default();
-    let taken = |v: &serde_json::Value| !(v.is_null() || *v == false);
-    record.as_object().map_or_else(Vec::new, |o| o.iter().filter(|(_, v)| taken(v)).map(|(k, _)| k.clone()).collect())
+/// A square of values in another size, nearest value. Shipped models see the crop as it is; only the small ones of tests differ.
+fn resized<T: Copy>(values: &[T], from: usize, to: usize) -> Vec<T> {
+    if from == to {
+        return values.to_vec();
+    }
+    let at = |c: usize| (2 * c + 1) * from / (2 * to.max(1));
+    (0..to * to).filter_map(|i| values.get(at(i / to) * from + at(i % to)).copied()).collect()
+}
+
+/// Names of the steps of a recorded degradation that were taken.
+fn taken(record: &serde_json::Value) -> Vec<String> {
+    let was = |v: &serde_json::Value| !(v.is_null() || *v == false);
+    record.as_object().map_or_else(Vec::new, |o| o.iter().filter(|(_, v)| was(v)).map(|(k, _)| k.clone()).collect())
 }
 
 /// The image as a JPEG and back.
@@ -283,4 +298,31 @@ fn enlarge(logits: &[f32], n: usize, m: usize, side: usize) -> Vec<Mask> {
             mask
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resizing_takes_the_middle_of_each_cell() {
+        let values: Vec<u8> = (0..36).collect();
+        assert_eq!(resized(&values, 6, 2), [7, 10, 25, 28]);
+        assert_eq!(resized(&values, 6, 6), values);
+        assert!(resized::<u8>(&[], 6, 2).is_empty());
+    }
+
+    #[test]
+    fn logits_grow_to_masks() {
+        let masks = enlarge(&[1.0, -1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -1.0], 2, 2, 4);
+        assert_eq!((masks.len(), masks[1].area()), (2, 0));
+        assert_eq!(masks[0].data, [1, 1, 0, 0].repeat(4));
+    }
+
+    #[test]
+    fn steps_are_those_that_were_taken() {
+        let json = serde_json::json!({ "blur": null, "jpeg": 80, "flip": false, "noise": 0.5 });
+        assert_eq!(taken(&json), ["jpeg", "noise"]);
+        assert!(taken(&serde_json::Value::Null).is_empty());
+    }
 }

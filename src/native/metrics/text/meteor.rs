@@ -84,11 +84,23 @@ impl Counts {
                 self.function_hits[side][module] += other.function_hits[side][module];
             }
         }
-        self.chunks += other.chunks;
+        // A sentence that matches as a whole is not in pieces: the reference adds no chunk for it.
+        if !other.is_whole() {
+            self.chunks += other.chunks;
+        }
+    }
+
+    /// Matched words of the answer (0) or the reference (1).
+    fn hits(&self, side: usize) -> f64 {
+        self.content_hits[side].iter().chain(&self.function_hits[side]).sum()
+    }
+
+    /// Every word matches, in one piece.
+    fn is_whole(&self) -> bool {
+        self.hits(0) == self.words[0] && self.hits(1) == self.words[1] && self.chunks == 1.0
     }
 
     fn score(&self) -> f64 {
-        let hits = |side: usize| self.content_hits[side].iter().chain(&self.function_hits[side]).sum::<f64>();
         let share = |side: usize| {
             let weighed = |h: &[f64; 2]| h[0] * MODULES[0] + h[1] * MODULES[1];
             let found = DELTA * weighed(&self.content_hits[side]) + (1.0 - DELTA) * weighed(&self.function_hits[side]);
@@ -97,8 +109,7 @@ impl Counts {
         };
         let (precision, recall) = (share(0), share(1));
         let mean = 1.0 / ((1.0 - ALPHA) / precision + ALPHA / recall);
-        let whole = hits(0) == self.words[0] && hits(1) == self.words[1] && self.chunks == 1.0;
-        let fragments = if whole { 0.0 } else { self.chunks / ((hits(0) + hits(1)) / 2.0) };
+        let fragments = if self.is_whole() { 0.0 } else { self.chunks / ((self.hits(0) + self.hits(1)) / 2.0) };
         let score = mean * (1.0 - GAMMA * fragments.powf(BETA));
         // Nothing matched, or nothing said: 0 / 0.
         if score.is_nan() { 0.0 } else { score.max(0.0) }

@@ -79,6 +79,7 @@ pub fn tokens(text: &str) -> Vec<String> {
                 '{' => ("-lcb-".into(), 1),
                 '}' => ("-rcb-".into(), 1),
                 '"' => ("''".into(), 1),
+                '£' => ("#".into(), 1),
                 _ => (String::from(ch), 1),
             };
             out.push(token);
@@ -96,7 +97,6 @@ fn plain(c: char) -> char {
         '“' | '”' => '"',
         '–' | '—' => '-',
         '…' => '.',
-        '£' => '#',
         '€' => '$',
         _ => c,
     }
