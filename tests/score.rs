@@ -132,6 +132,13 @@ fn malformed_files_are_refused() {
         ("a mask that is none", answer(r#"[{"size":[2,2],"counts":"~"}]"#)),
         ("a mask of absurd size", answer(r#"[{"size":[4000000000,4000000000],"counts":"0"}]"#)),
         ("an image without reference", r#"[{"image_id":"elsewhere","caption":"x"}]"#.into()),
+        ("too many pixels", answer(r#"[{"size":[20000,20001],"counts":"0"}]"#)),
+        ("a caption without end", format!(r#"[{{"image_id":1,"caption":"{}"}}]"#, "the ".repeat(3000))),
+        (
+            "masks of two sizes",
+            r#"[{"image_id":1,"phrases":["a","b"],"masks":[{"size":[2,2],"counts":"4"},{"size":[1,1],"counts":"1"}],"caption":"x"}]"#
+                .into(),
+        ),
         ("an image twice", r#"[{"image_id":1,"caption":"x"},{"image_id":1,"caption":"y"}]"#.into()),
     ];
     for (what, text) in cases {

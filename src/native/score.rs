@@ -14,6 +14,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Most masks of one answer, pixels of all of them together, bytes of one caption.
+const MOST_MASKS: usize = 1000;
+const MOST_PIXELS: u64 = 400_000_000;
+const MOST_TEXT: usize = 4096;
+
 /// Arguments of `score`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -154,7 +159,7 @@ fn by_image<'a, T>(items: &'a [T], id: impl Fn(&T) -> &ImageId, what: &str) -> R
 ///
 /// # Errors
 /// [`Error::Request`] for an image that occurs twice, a prediction without reference, a number of masks that is not that of
-/// the phrases, a mask that is not one, a reference without caption, a table of similarities of the wrong size.
+/// the phrases, a mask that is not one, masks of different sizes, more masks, pixels or text than the limits, a reference without caption, a table of similarities of the wrong size.
 pub fn score(
     predictions: &[Grounded],
     references: &[Grounded],
@@ -174,6 +179,11 @@ pub fn score(
         let empty = Grounded { image_id: id.clone(), phrases: vec![], masks: vec![], caption: Captions::One(String::new()), band: None };
         let prediction = predicted.get(id).copied().unwrap_or(&empty);
         let (said, wanted) = (masks(prediction)?, masks(reference)?);
+        if let (Some(s), Some(w)) = (said.first(), wanted.first())
+            && (s.width, s.height) != (w.width, w.height)
+        {
+            return Err(Error::Request(format!("image {id}: predicted and true masks differ in size")));
+        }
         let overlap = Overlap::of(&said, &wanted);
         recalled += match similarities.as_ref().and_then(|s| s.get(id)) {
             Some(given) => {
@@ -231,10 +241,22 @@ fn named<'a>(concepts: &'a BTreeMap<String, Rle>, phrase: &str) -> Option<&'a Rl
     concepts.iter().find(|(name, _)| plain(name) == wanted).map(|c| c.1)
 }
 
+/// Masks of an answer. Run lengths are short and may stand for huge masks, so an answer has a budget of pixels.
 fn masks(answer: &Grounded) -> Result<Vec<Mask>> {
-    if answer.phrases.len() != answer.masks.len() {
-        let (p, m) = (answer.phrases.len(), answer.masks.len());
-        return Err(Error::Request(format!("image {}: {p} phrases and {m} masks", answer.image_id)));
+    let (phrases, count) = (answer.phrases.len(), answer.masks.len());
+    let refused = |what: String| Err(Error::Request(format!("image {}: {what}", answer.image_id)));
+    if phrases != count {
+        return refused(format!("{phrases} phrases and {count} masks"));
+    }
+    if answer.masks.windows(2).any(|m| m[0].size != m[1].size) {
+        return refused("masks of different sizes".into());
+    }
+    let pixels = answer.masks.iter().map(|m| (m.size[0] as u64).saturating_mul(m.size[1] as u64)).fold(0u64, u64::saturating_add);
+    if count > MOST_MASKS || pixels > MOST_PIXELS {
+        return refused(format!("{count} masks with {pixels} pixels: {MOST_MASKS} and {MOST_PIXELS} are the limits"));
+    }
+    if let Some(long) = answer.caption.all().iter().map(String::len).find(|n| *n > MOST_TEXT) {
+        return refused(format!("a caption of {long} bytes: {MOST_TEXT} is the limit"));
     }
     answer.masks.iter().map(Rle::decode).collect()
 }

@@ -26,10 +26,9 @@ pub struct Aligned {
     pub chunks: usize,
 }
 
-#[derive(Clone)]
-struct Path {
-    matches: Vec<Option<Match>>,
-    used: Vec<bool>,
+/// What the order of paths depends on.
+#[derive(Clone, Copy, Default)]
+struct State {
     exact: usize,
     chunks: usize,
     distance: usize,
@@ -37,16 +36,31 @@ struct Path {
     open: Option<usize>,
 }
 
-impl Path {
+/// A path: its matches, and which words of the answer are used.
+#[derive(Clone)]
+struct Path {
+    state: State,
+    matches: Vec<Option<Match>>,
+    used: Vec<bool>,
+}
+
+impl State {
     fn order(&self, other: &Self) -> Ordering {
         other.exact.cmp(&self.exact).then(self.chunks.cmp(&other.chunks)).then(self.distance.cmp(&other.distance))
     }
 
-    /// Books a match: a chunk ends where it does not go on in the answer.
-    fn take(&mut self, m: Match) {
+    /// With a match: a chunk ends where it does not go on in the answer.
+    fn with(mut self, m: Match) -> Self {
         self.exact += usize::from(m.module == 0);
         self.chunks += usize::from(self.open.is_some_and(|end| end != m.said));
         self.open = Some(m.said + 1);
+        self
+    }
+
+    /// Without a match at this word of the reference: an open chunk ends.
+    fn without(mut self) -> Self {
+        self.chunks += usize::from(self.open.take().is_some());
+        self
     }
 }
 
@@ -73,39 +87,38 @@ pub fn align((said, said_stems): (&[String], &[String]), (reference, stems): (&[
         found.iter().map(|f| f.first().copied().filter(|m| coverage.0[m.said] == 1 && coverage.1[m.reference] == 1)).collect();
     let mut used = vec![false; said.len()];
     settled.iter().flatten().for_each(|m| used[m.said] = true);
-    let start = Path { matches: settled.clone(), used, exact: 0, chunks: 0, distance: 0, open: None };
-    let mut paths = vec![start];
+    let mut paths = vec![Path { state: State::default(), matches: settled.clone(), used }];
     for (r, options) in found.iter().enumerate() {
-        paths.sort_by(Path::order);
-        paths.truncate(BEAM);
-        let mut next = Vec::with_capacity(2 * paths.len());
-        for mut path in paths {
+        // Where each path can go: (state, path, match). Only those that are followed are written out.
+        let mut steps: Vec<(State, usize, Option<Match>)> = Vec::new();
+        for (p, path) in paths.iter().enumerate() {
+            let mut state = path.state;
             if let Some(m) = settled[r] {
-                path.take(m);
-                path.distance += m.said.abs_diff(r);
-                next.push(path);
+                state = state.with(m);
+                state.distance += m.said.abs_diff(r);
+                steps.push((state, p, None));
                 continue;
             }
-            for m in options {
-                if path.used[m.said] {
-                    continue;
-                }
-                let mut with = path.clone();
-                with.used[m.said] = true;
-                with.matches[r] = Some(*m);
-                with.take(*m);
-                path.distance += m.said.abs_diff(r);
-                next.push(with);
+            for m in options.iter().filter(|m| !path.used[m.said]) {
+                steps.push((state.with(*m), p, Some(*m)));
+                state.distance += m.said.abs_diff(r);
             }
-            path.chunks += usize::from(path.open.take().is_some());
-            next.push(path);
+            steps.push((state.without(), p, None));
         }
-        paths = next;
+        steps.sort_by(|a, b| a.0.order(&b.0));
+        steps.truncate(BEAM);
+        let go = |(state, p, m): (State, usize, Option<Match>)| {
+            let mut path = Path { state, ..paths[p].clone() };
+            if let Some(m) = m {
+                path.used[m.said] = true;
+                path.matches[r] = Some(m);
+            }
+            path
+        };
+        paths = steps.into_iter().map(go).collect();
     }
-    paths.sort_by(Path::order);
-    paths.truncate(BEAM);
-    paths.iter_mut().for_each(|p| p.chunks += usize::from(p.open.is_some()));
-    paths.sort_by(Path::order);
+    paths.iter_mut().for_each(|p| p.state = p.state.without());
+    paths.sort_by(|a, b| a.state.order(&b.state));
     let matches: Vec<Match> = paths.into_iter().next().map_or_else(Vec::new, |p| p.matches.into_iter().flatten().collect());
     Aligned { chunks: chunks(&matches), matches }
 }
@@ -134,6 +147,13 @@ mod tests {
         assert_eq!(aligned("b a", "a b"), (vec![(1, 0), (0, 1)], 2));
         assert_eq!(aligned("x", "y"), (vec![], 0));
         assert_eq!(aligned("", ""), (vec![], 0));
+    }
+
+    #[test]
+    fn long_sentences_end_soon() {
+        let text = "the ".repeat(600);
+        let (matches, chunks) = aligned(&text, &format!("{text} nose"));
+        assert_eq!((matches.len(), chunks), (600, 1));
     }
 
     #[test]
