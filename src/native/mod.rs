@@ -11,5 +11,6 @@ pub mod eval;
 pub mod export;
 pub mod files;
 pub mod metrics;
+pub mod score;
 pub mod train;
 pub mod verify;

@@ -62,7 +62,7 @@ import { TAGS, errorWords, languageOf, partName } from './words';
 export class FacextAnalyzer extends Widget {
   static override styles = styles;
   static override properties = {
-    lang: { reflect: true },
+    lang: {},
     dragging: { type: Boolean, reflect: true },
     status: { state: true },
   };
@@ -240,7 +240,7 @@ export class FacextAnalyzer extends Widget {
     const c = this.controller;
     const face = c?.zoomed ? c.zoomFace : null;
     if (face && c?.photo) this.viewport.show(face, c.photo.width);
-    else if (this.facing) this.viewport.reset();
+    else if (this.facing) this.viewport.reset(true);
     this.facing = face;
   }
 

@@ -35,8 +35,8 @@ export interface Run {
   restarted: boolean;
 }
 
-export function newRun(id: number, request: Request, { first, marks }: Pick<Run, 'first' | 'marks'>, boxes: Box[]): Run {
-  return { id, request, first, marks, state: 'running', stage: null, stageFace: 0, faces: boxes.map(emptyFace), report: null, restarted: false };
+export function newRun(id: number, request: Request, asked: Pick<Run, 'first' | 'marks'>, boxes: Box[]): Run {
+  return { id, request, first: asked.first, marks: asked.marks, state: 'running', stage: null, stageFace: 0, faces: boxes.map(emptyFace), report: null, restarted: false };
 }
 
 function emptyFace(box: Box | null): FaceLive {

@@ -106,7 +106,7 @@ export const styles = css`
   .preview { max-height: 16rem; overflow: auto; margin: 0; padding: 10px; background: var(--sunk); border-radius: 8px; white-space: pre-wrap; overflow-wrap: anywhere; }
   summary { cursor: pointer; min-height: 24px; padding-block: 3px; }
   details > :not(summary) { margin-top: 8px; }
-  .answer-card > summary { list-style-position: outside; }
+  .answer-card > summary { list-style-position: inside; }
   .answer-card > summary h2 { display: inline; }
   kbd { font: 0.8125rem/1.4 ui-monospace, 'SF Mono', Menlo, Consolas, monospace; }
 
@@ -156,8 +156,8 @@ export const styles = css`
   .mark .soft { font-weight: 400; }
   .mark-row { display: grid; grid-template-columns: minmax(0, 1fr) auto auto; gap: 4px; align-items: center; }
   .mark-row .icon { border-color: transparent; background: none; color: var(--soft); }
-  .mark-row.weak .chip { border-style: dashed; opacity: 0.75; }
-  .mark-row.off .mark { opacity: 0.6; text-decoration: line-through; }
+  .mark-row.weak .chip { border: 2px dashed rgb(16 20 28 / 0.75); }
+  .mark-row.off .mark { text-decoration: line-through; }
   .not-shown { border-inline-start: 3px solid var(--warn); padding-inline-start: 10px; }
 
   .glance { border-width: 2px; }

@@ -116,8 +116,8 @@ export class Tools {
     }
     if (this.panning?.pointer === event.pointerId) return void (this.panning = null);
     const dropped = event.type === 'pointercancel';
-    if (region.tool === 'box') return dropped ? void this.host.box.cancel() : this.host.box.up(event);
     if (dropped) return void this.cancel();
+    if (region.tool === 'box') return this.host.box.up(event);
     if (region.tool === 'look') return this.host.look(event, point);
     if (region.tool === 'part' && event.button === 0) return this.pick(region, point, event);
     if (this.drawing !== event.pointerId) return;

@@ -54,8 +54,8 @@ export function photoCard(c: Controller, on: PhotoHandlers): TemplateResult {
       </div>
     </div>
     ${photo.opened?.faces.length ? toolbar(c, on) : nothing}
-    ${c.runs.some((run) => run.faces.some((face) => face.masks.some(Boolean))) ? marksRow(c, on) : nothing}
-    <div class="row">
+    <div class="row" part="marks">
+      ${c.runs.some((run) => run.faces.some((face) => face.masks.some(Boolean))) ? marks(c, on) : nothing}
       <button data-test="pick" @click=${on.pick}>${w.anotherPhoto}</button>
     </div>
     ${photo.opened?.faces.length ? shortcuts(c) : nothing}
@@ -63,21 +63,19 @@ export function photoCard(c: Controller, on: PhotoHandlers): TemplateResult {
   </section>`;
 }
 
-function marksRow(c: Controller, on: PhotoHandlers): TemplateResult {
+function marks(c: Controller, on: PhotoHandlers): TemplateResult {
   const w = c.words;
   const hide = (hiding: boolean) => () => c.setView({ hiding });
   // Space and Enter hold it as a pointer does.
   const key = (hiding: boolean) => (e: KeyboardEvent) => (e.key === ' ' || e.key === 'Enter') && (e.preventDefault(), e.repeat || c.setView({ hiding }));
-  return html`<div class="row" part="marks">
-    <label class="field small">${w.marksTitle}
+  return html`<label class="field small">${w.marksTitle}
       <input type="range" min="0" max="1" step="0.05" .value=${String(c.opacity)} data-test="opacity" aria-label=${w.opacity}
         @input=${(e: Event) => c.setOpacity(Number((e.target as HTMLInputElement).value))} />
     </label>
     <label class="field small"><input type="checkbox" data-test="hatch" .checked=${c.hatch} @change=${(e: Event) => c.setView({ hatch: (e.target as HTMLInputElement).checked })} />${w.hatch}</label>
     <button data-test="hide" aria-pressed=${c.hiding} @pointerdown=${hide(true)} @pointerup=${hide(false)} @pointerleave=${hide(false)} @pointercancel=${hide(false)} @blur=${hide(false)}
       @keydown=${key(true)} @keyup=${key(false)}>${w.holdToHide}</button>
-    <button data-test="export" @click=${on.exportPng}>${w.exportPng}</button>
-  </div>`;
+    <button data-test="export" @click=${on.exportPng}>${w.exportPng}</button>`;
 }
 
 function facts(c: Controller): TemplateResult {

@@ -52,6 +52,7 @@ function glance(c: Controller): TemplateResult | typeof nothing {
   if (!seen.length) return nothing;
   const w = c.words;
   return html`<section class="card stack glance" part="glance" data-test="glance" aria-label=${w.resultTitle}>
+    <h2 class="hidden">${w.resultTitle}</h2>
     ${seen.map(({ face, index, run }) => html`<div class="face stack tight" role="group" aria-label=${w.face(index + 1)}>
       ${faces.length > 1 ? html`<h3>${w.face(index + 1)}</h3>` : nothing}
       ${verdict(c, run.faces[index]!.verdict!, run.state === 'done')}

@@ -22,11 +22,11 @@ export class Viewport {
     return this.scale > 1.001;
   }
 
-  reset(): void {
+  reset(smooth = false): void {
     this.face = null;
     this.scale = 1;
     this.x = this.y = 0;
-    this.apply(false);
+    this.apply(smooth);
   }
 
   /** Brings a box of the photo to the middle. */
@@ -98,7 +98,7 @@ export class Viewport {
     const transform = this.zoomed ? `translate(${this.x}px, ${this.y}px) scale(${this.scale})` : '';
     if (transform === this.shown && frame.style.transform === transform) return;
     this.shown = transform;
-    frame.classList.toggle('smooth', smooth || transform === '');
+    frame.classList.toggle('smooth', smooth);
     frame.style.transform = transform;
   }
 }

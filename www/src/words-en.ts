@@ -3,7 +3,7 @@
  *
  * House style: say what happened, then what to do. Never call a photo "real" or "fake": a band is evidence, not a verdict.
  */
-import type { Band, Stage, StoreKind } from './protocol';
+import type { Band, Stage } from './protocol';
 
 /** What the person can do next is `next`. */
 export interface ErrorWords {
@@ -124,11 +124,6 @@ export const en = {
     fallback_adapter: 'the browser only emulates a graphics processor',
     no_device: 'the graphics processor could not be started',
   } as Record<string, string>,
-  stores: {
-    opfs: 'kept in this browser for next time',
-    cache: 'kept in this browser for next time',
-    memory: 'kept only until this page closes',
-  } as Record<StoreKind, string>,
   notices: {
     'storage.full': 'The browser’s storage is full: the model works now but must be downloaded again next time.',
     'storage.damaged': 'A stored model file was damaged and is being fetched again.',

@@ -109,7 +109,6 @@ export const zh: Words = {
     fallback_adapter: '浏览器只是模拟图形处理器',
     no_device: '无法启动图形处理器',
   },
-  stores: { opfs: '保留在这个浏览器中供下次使用', cache: '保留在这个浏览器中供下次使用', memory: '只保留到本页关闭' },
   notices: {
     'storage.full': '浏览器存储已满：模型现在可用，但下次必须重新下载。',
     'storage.damaged': '存储的一个模型文件已损坏，正在重新获取。',

@@ -1,10 +1,11 @@
 // What a person sees and does: phrases and masks, boxes, regions, keyboard, sub-path, themes. Screenshots go to tests/.out.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { OUT, answered, choose, drawnFace, ready, scene } from './harness.mjs';
+import { gzipSync } from 'node:zlib';
+import { OUT, answered, choose, drawnFace, fakeDist, ready, scene } from './harness.mjs';
 
 const face = drawnFace();
 
@@ -220,6 +221,13 @@ test('from a sub-path of a host everything works', async (t) => {
   assert.deepEqual(server.log.filter((e) => !e.path?.startsWith('/some/where/')).map((e) => e.url), []);
   assert.deepEqual(server.log.filter((e) => e.status >= 400).map((e) => e.url), []);
   assert.deepEqual(browser.trouble, []);
+});
+
+test('the scripts of page and worker together stay under 60 kB, compressed', () => {
+  const assets = join(fakeDist(), 'assets');
+  const sizes = readdirSync(assets).filter((name) => name.endsWith('.js')).map((name) => [name, gzipSync(readFileSync(join(assets, name)), { level: 9 }).length]);
+  assert.ok(sizes.length >= 2, `${sizes}`);
+  assert.ok(sizes.reduce((sum, [, bytes]) => sum + bytes, 0) <= 60_000, `${sizes}`);
 });
 
 test('phone and desktop, light and dark: no sideways scrolling (screenshots in tests/.out)', async (t) => {

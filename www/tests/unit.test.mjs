@@ -50,27 +50,124 @@ test('a phrase that comes in pieces is one phrase', async () => {
 test('every code of the crate has words on the page', async (t) => {
   const source = join(WWW, '../src/error.rs');
   if (!existsSync(source)) return t.skip('skipped: src/error.rs is not here');
-  const { ERRORS } = await load('words.ts');
+  const { en } = await load('words-en.ts');
+  const { zh } = await load('words-zh.ts');
   const rust = readFileSync(source, 'utf8');
   const codes = [...rust.matchAll(/"([a-z]+\.[a-z_]+|cancelled)"/g)].map((m) => m[1]);
   for (const block of rust.matchAll(/^\s+\w+Fault, "(\w+)" \{\n([\s\S]*?)^\s+\}/gm)) {
     for (const fault of block[2].matchAll(/= "(\w+)"/g)) codes.push(`${block[1]}.${fault[1]}`);
   }
   assert.ok(codes.length >= 20, `found only ${codes.length} codes: did error.rs change its form?`);
-  for (const code of codes) assert.ok(ERRORS[code], `no words for ${code}`);
+  for (const code of codes) for (const words of [en, zh]) assert.ok(words.errors[code]?.title, `no words for ${code}`);
 });
 
 test('every reason and warning of the crate has words on the page', async (t) => {
   const source = (name) => readFileSync(join(WWW, '../src', name), 'utf8');
   if (!existsSync(join(WWW, '../src/face/mod.rs'))) return t.skip('skipped: src/ is not here');
-  const { NO_FACE, WARNINGS } = await load('words.ts');
+  const { en } = await load('words-en.ts');
   const face = source('face/mod.rs');
   const reasons = [...face.matchAll(/Self::\w+ => "(\w+)"/g)].map((m) => m[1]);
-  assert.deepEqual(reasons.sort(), Object.keys(NO_FACE).sort());
+  assert.deepEqual(reasons.sort(), Object.keys(en.noFace).sort());
   const of = (text, pattern) => [...text.matchAll(pattern)].map((m) => m[1]);
   const warnings = [...of(face, /const [A-Z]+: &'static str = "(face_\w+)"/g), ...of(source('analyze/answer.rs'), /pub const [A-Z]+: &str = "(\w+)"/g)];
   assert.ok(warnings.length >= 5, `found only ${warnings}`);
-  for (const code of warnings) assert.ok(WARNINGS[code], `no words for ${code}`);
+  for (const code of warnings) assert.ok(en.warnings[code], `no words for ${code}`);
+});
+
+test('both languages say the same things: same keys, same numbers of lines, nothing empty in one of them only', async () => {
+  const { en } = await load('words-en.ts');
+  const { zh } = await load('words-zh.ts');
+  const shape = (value) => {
+    if (typeof value === 'function') return `function of ${value.length}`;
+    if (Array.isArray(value)) return value.map(shape);
+    if (typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shape(item)]));
+    return value === '' ? 'empty' : 'text';
+  };
+  assert.deepEqual(shape(zh), shape(en));
+  for (const key of Object.keys(en.tools)) assert.equal(zh.tools[key].key, en.tools[key].key);
+  for (const [task, sets] of Object.entries(en.suggested)) {
+    for (const set of ['face', 'region']) sets[set].forEach(([, sent], i) => assert.equal(zh.suggested[task][set][i][1], sent, 'the same question is sent'));
+  }
+});
+
+test('every fact about a file that the crate can tell has words on the page', async (t) => {
+  const source = join(WWW, '../src/image/facts.rs');
+  if (!existsSync(source)) return t.skip('skipped: src/ is not here');
+  const { en } = await load('words-en.ts');
+  const keys = [...readFileSync(source, 'utf8').matchAll(/^\s+\("([a-z0-9_.]+)", /gm)].map((m) => m[1]);
+  assert.ok(keys.length >= 10, `found only ${keys}`);
+  for (const key of keys) assert.ok(en.facts[key], `no words for ${key}`);
+});
+
+test('masks are encoded as pycocotools does, and on a finer photo each pixel has its cell', async () => {
+  const { encode, rasterise, area } = await load('rle.ts');
+  for (const { name, rle } of JSON.parse(readFileSync(join(WWW, 'tests/fixtures/rle.json'), 'utf8'))) {
+    const [h, w] = rle.size;
+    assert.deepEqual(encode(rasterise(rle, w, h), w, h), rle, name);
+  }
+  const coarse = { width: 3, height: 2, data: Uint8Array.from([0, 1, 0, 1, 1, 0]) };
+  const fine = encode(coarse, 3000, 2000);
+  assert.equal(area(fine), 3 * 1e6);
+  assert.deepEqual([...rasterise(fine, 3, 2).data], [...coarse.data]);
+});
+
+test('undo and redo of a region: modes, a part chosen twice, many small steps as one', async () => {
+  const { History } = await load('region.ts');
+  const history = new History();
+  const box = (x, mode = 'new') => ({ kind: 'box', box: [x, 0, 5, 5], mode });
+  const part = (id, mode) => ({ kind: 'part', id, face: null, mode });
+  history.push(part('nose', 'take'));
+  assert.equal(history.marks.length, 0, 'nothing can be taken from nothing');
+  history.push(box(1));
+  history.push(box(2), true);
+  history.push(box(3), true);
+  history.push(part('nose', 'add'));
+  assert.deepEqual(history.marks.map((m) => m.kind), ['box', 'part']);
+  history.push(part('nose', 'add'));
+  assert.deepEqual(history.marks.map((m) => m.kind), ['box'], 'chosen once more, it is let go');
+  history.undo();
+  history.undo();
+  assert.deepEqual(history.marks, [box(3)]);
+  assert.ok(history.undo() && !history.undo() && history.marks.length === 0, 'three steps by keyboard are one');
+  assert.ok(history.redo() && history.redo());
+  history.push(box(9));
+  assert.deepEqual([history.marks.length, history.redo()], [1, false], 'a new mark ends what could be done again');
+});
+
+/** The Rust source of the answers' forms: [of one, of several] findings and whole sentences. */
+function forms() {
+  const rust = readFileSync(join(WWW, '../src/native/annotate/wording.rs'), 'utf8');
+  const strings = (text) => [...text.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((m) => m[1]);
+  const part = (from, to) => rust.slice(rust.indexOf(from), rust.indexOf(to, rust.indexOf(from)));
+  return {
+    found: strings(part('pub const FOUND', ';\n')), not: strings(part('pub const NOT_FOUND', ';\n')), checked: strings(part('pub const CHECKED', '];')),
+    findings: strings(part('pub fn finding', '/// One sentence')), sentences: [...strings(part('pub fn family_sentence', '/// Short')), ...strings(part('pub fn family_hint', '/// Whether'))].filter(Boolean),
+  };
+}
+
+test('every form of answer that the model was taught has a Chinese form with the same masks in the same order', async (t) => {
+  if (!existsSync(join(WWW, '../src/native/annotate/wording.rs'))) return t.skip('skipped: src/ is not here');
+  const { explainZh } = await load('explain-zh.ts');
+  const regions = [['left_eyebrow', 'left eyebrow', '左眉'], ['nose', 'nose', '鼻子'], ['under', 'skin under the right eye', '右眼下方']].map(([id, en, zh]) => ({ id, en, zh, parent: null }));
+  const { found, not, checked, findings, sentences } = forms();
+  assert.ok(found.length >= 2 && not.length >= 2 && checked.length >= 3 && findings.length >= 24 && sentences.length >= 8, 'did wording.rs change its form?');
+  const latin = /[a-z]{2}/i;
+  const say = (...pieces) => explainZh(pieces.map((p) => (Array.isArray(p) ? { text: p[0], mask: p[1] } : { text: p, mask: null })), regions);
+  const plain = (text) => {
+    const told = say(text);
+    assert.ok(told, `not translated: ${text}`);
+    assert.doesNotMatch(told.map((p) => p.text).join(''), latin, text);
+  };
+  for (const opening of found) for (const rest of ['.', ': the left eyebrow, the nose and the skin under the right eye.']) plain(opening + rest);
+  for (const opening of not) for (const rest of ['.', ', so no technique is named.', ' in the nose.', ' in the marked box.', ' in the marked box on the skin under the right eye.', ...checked.map((c) => ` ${c}.`)]) plain(opening + rest);
+  for (const sentence of sentences) plain(sentence);
+  for (const finding of findings) {
+    const told = say(`${found[0]}. The`, [' nose', 0], ', the', [' skin under the right eye', 1], ' and the', [' left eyebrow', 2], ` ${finding}. ${sentences[0]}`);
+    assert.ok(told, `not translated: ${finding}`);
+    assert.deepEqual(told.filter((p) => p.mask !== null), [{ text: '鼻子', mask: 0 }, { text: '右眼下方', mask: 1 }, { text: '左眉', mask: 2 }]);
+    assert.doesNotMatch(told.map((p) => p.text).join(''), latin, finding);
+  }
+  for (const other of ['The nose winks.', `${found[0]}. The elbow lacks fine detail.`, `${found[0]}`, '']) assert.equal(say(other), null, other);
 });
 
 test('the wasm is unzipped where it is zipped, whatever the server did with it', async () => {

@@ -1,0 +1,13 @@
+import { startServer, startBrowser } from './harness.mjs';
+const server = await startServer({ root: '/tmp/d2' });
+const browser = await startBrowser(server);
+const page = await browser.page(server.url + '?device=cpu');
+await page.locator('[data-test="download"]').waitFor();
+console.log(await page.locator('[data-test="download"]').innerText());
+await page.locator('[data-test="download"]').click();
+await page.locator('[part="model"]').waitFor({ state: 'detached', timeout: 120000 });
+console.log('ready', await page.locator('[data-test="device"]').innerText(), browser.trouble);
+await page.locator('[data-test="example-crude"]').click();
+await page.waitForTimeout(15000);
+console.log(await page.evaluate(() => document.querySelector('facext-analyzer').shadowRoot.querySelector('.result.column').innerText.slice(0, 600)));
+await browser.close(); await server.close();
