@@ -13,6 +13,12 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const pkg = resolve(here, process.env.FACEXT_PKG ?? 'pkg');
 const outDir = resolve(here, process.env.FACEXT_DIST ?? '../dist');
 
+/** wasm-bindgen's default address of the plain wasm, which is never used: Vite would ship that file, too. */
+const zippedOnly = () => ({
+  name: 'zipped-wasm-only',
+  transform: (code: string, id: string) => (id.startsWith(pkg) ? code.replace("new URL('facext_bg.wasm', import.meta.url)", 'undefined') : undefined),
+});
+
 export default defineConfig({
   root: here,
   base: './',
@@ -36,6 +42,6 @@ export default defineConfig({
     modulePreload: false,
     reportCompressedSize: true,
   },
-  plugins: [{ name: 'clear-assets', apply: 'build', buildStart: () => rmSync(resolve(outDir, 'assets'), { recursive: true, force: true }) }, pwa(outDir)],
-  worker: { format: 'es' },
+  plugins: [zippedOnly(), { name: 'clear-assets', apply: 'build', buildStart: () => rmSync(resolve(outDir, 'assets'), { recursive: true, force: true }) }, pwa(outDir)],
+  worker: { format: 'es', plugins: () => [zippedOnly()] },
 });
