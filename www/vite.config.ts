@@ -3,7 +3,7 @@
 // FACEXT_DIST  output directory (default ../dist)
 // FACEXT_PKG   directory of the wasm-bindgen output (default ./pkg; the tests put their fake engine here)
 import { fileURLToPath } from 'node:url';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defineConfig } from 'vite';
 import { zippedWasm } from './pack/zip.mjs';
@@ -12,6 +12,9 @@ import { pwa } from './sw/plugin.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const pkg = resolve(here, process.env.FACEXT_PKG ?? 'pkg');
 const outDir = resolve(here, process.env.FACEXT_DIST ?? '../dist');
+
+/** The README's example of embedding, for the page that shows it: one source for both, and for the test that runs it. */
+const example = /## Embedding[\s\S]*?```html\n([\s\S]*?)```/.exec(readFileSync(resolve(here, '../README.md'), 'utf8'))?.[1] ?? '';
 
 /** wasm-bindgen's default address of the plain wasm, which is never used: Vite would ship that file, too. */
 const zippedOnly = () => ({
@@ -22,6 +25,7 @@ const zippedOnly = () => ({
 export default defineConfig({
   root: here,
   base: './',
+  define: { README_EXAMPLE: JSON.stringify(example) },
   resolve: {
     alias: [
       { find: '#pkg', replacement: pkg },

@@ -1,12 +1,12 @@
 /** The page that shows how to embed the element: the example of the README, the element itself, and what it tells. */
 import './page.css';
-import readme from '../../README.md?raw';
 import { define } from './element';
 import type { FacextEventMap } from './widget-types';
 
-/** The page of the README's example; the test that runs it takes it from the same place. */
-const example = /## Embedding[\s\S]*?```html\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
-document.querySelector('[data-example]')?.replaceChildren(example.trimEnd());
+/** Put in by the build. */
+declare const README_EXAMPLE: string;
+
+document.querySelector('[data-example]')?.replaceChildren(README_EXAMPLE.trimEnd());
 
 const list = document.querySelector('#events');
 const kept = 20;

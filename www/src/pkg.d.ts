@@ -29,10 +29,6 @@ interface FileSystemFileHandle {
   createSyncAccessHandle(): Promise<FileSystemSyncAccessHandle>;
 }
 declare module '*.css';
-declare module '*?raw' {
-  const text: string;
-  export default text;
-}
 // What Vite puts in the place of a call with a pattern.
 interface ImportMeta {
   glob<T>(pattern: string, options: { query?: string; import?: string; eager: true }): Record<string, T>;
