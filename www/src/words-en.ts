@@ -343,7 +343,7 @@ export const en = {
     asPage: 'Page to print (HTML)',
     asPng: (masks: number) => `Masks as pictures (${masks} PNG)`,
     asCoco: 'Masks for programs (COCO)',
-    preview: 'This is what the report holds: no pixels, no place, nothing else of the file.',
+    preview: 'What the report holds; nothing else of the file.',
     page: {
       title: 'Report of an analysis with facext',
       photo: 'The photo',
@@ -355,7 +355,7 @@ export const en = {
       program: 'Program',
       weights: 'Weights (SHA-256)',
       note: 'Note',
-      verify: 'Whoever has the photo and the same weights can check this: save the report as JSON, too, and run “facext verify REPORT.json PHOTO”.',
+      verify: 'Can be checked with the photo, the same weights and the JSON report: facext verify REPORT.json PHOTO',
     },
   },
   /** A photo named by its address. */
@@ -378,10 +378,10 @@ export const en = {
   /** Ready examples on the page. */
   gallery: {
     title: 'Or try an example',
-    lead: 'One portrait (NASA, public domain), untouched and twice changed by this program. The truth is shown beside the answer.',
+    lead: 'One portrait (NASA, public domain), untouched and twice changed by this program, with the truth beside the answer.',
     truth: 'What is true of this example',
     changedPlace: 'The picture with the changed place marked',
-    note: 'An answer that differs from this is wrong here. Other photos and other techniques can mislead it more.',
+    note: 'An answer that differs is wrong here. Other photos can mislead it more.',
     kinds: {
       untouched: { name: 'Untouched', truth: 'Nothing was changed.' },
       crude: { name: 'Crude change', truth: 'The left eyebrow was filled in from the skin around it, with a hard border.' },

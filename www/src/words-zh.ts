@@ -320,7 +320,7 @@ export const zh: Words = {
     asPage: '可打印的页面（HTML）',
     asPng: (masks) => `标记图片（${masks} 个 PNG）`,
     asCoco: '供程序使用的标记（COCO）',
-    preview: '报告只包含以下内容：没有像素，没有地点，也没有文件的其他信息。',
+    preview: '报告只包含以下内容。',
     page: {
       title: 'facext 分析报告',
       photo: '照片',
@@ -332,7 +332,7 @@ export const zh: Words = {
       program: '程序',
       weights: '权重（SHA-256）',
       note: '说明',
-      verify: '拥有照片和相同权重的人可以核对：请同时保存 JSON 报告，并运行 “facext verify REPORT.json PHOTO”。',
+      verify: '用照片、相同权重和 JSON 报告即可核对：facext verify REPORT.json PHOTO',
     },
   },
   source: {
@@ -356,7 +356,7 @@ export const zh: Words = {
     lead: '同一张人像（NASA，公有领域）：一张未改动，两张由本程序改动过。答案旁会显示真实情况。',
     truth: '此示例的真实情况',
     changedPlace: '标出改动位置的图片',
-    note: '与此不符的答案在这里就是错误的。其他照片和其他手法更可能误导它。',
+    note: '与此不符的答案就是错误的。其他照片更可能误导它。',
     kinds: {
       untouched: { name: '未改动', truth: '没有任何改动。' },
       crude: { name: '明显的改动', truth: '左眉被周围的皮肤填补，边缘生硬。' },
