@@ -72,6 +72,7 @@ export const en = {
   } as Record<Band, { title: string; text: string; not: string }>,
   soFar: (band: string) => `So far: ${band.toLowerCase()}`,
   /** Before `bands.*.not`. */
+  sentence: (words: string) => `${words}.`,
   doesNotShow: (what: string) => `This does not show ${what}.`,
   families: {
     none: '',
@@ -300,8 +301,6 @@ export const en = {
   showRegion: 'Use this region again',
   markedPlaces: 'Marked places',
   mark: (number: number) => `mark ${number}`,
-  /** For screen readers: what a mask is of, and how much. */
-  maskName: (number: number, name: string, share: string, quality: string) => `Mark ${number}, ${name}: ${share} of the face, ${quality}`,
   ofTheFace: (share: string) => `${share} of the face`,
   hideMark: (number: number) => `Hide mark ${number}`,
   onlyMark: (number: number) => `Show only mark ${number}`,

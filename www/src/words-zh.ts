@@ -59,6 +59,7 @@ export const zh: Words = {
     },
   },
   soFar: (band) => `目前：${band}`,
+  sentence: (words) => `${words}。`,
   doesNotShow: (what) => `这并不说明${what}。`,
   families: {
     none: '',
@@ -280,10 +281,9 @@ export const zh: Words = {
   showRegion: '再次使用这个区域',
   markedPlaces: '标出的位置',
   mark: (number) => `标记 ${number}`,
-  maskName: (number, name, share, quality) => `标记 ${number}，${name}：占面部的 ${share}，${quality}`,
   ofTheFace: (share) => `占面部的 ${share}`,
   hideMark: (number) => `隐藏标记 ${number}`,
-  onlyMark: (number) => `只显示标记 ${number}`,
+  onlyMark: (number) => `只看标记 ${number}`,
   only: '只看',
   englishAnswer: '这个回答是英文的；没有这种句式的译文。',
 

@@ -17,6 +17,7 @@ test('after the model is ready nothing is requested from any network', async (t)
   await choose(page, face);
   await answered(page);
   await page.locator('input[value=region]').check();
+  await page.locator('[data-test="part"][data-id="nose"]').click();
   await at('ask').click();
   await page.locator('[data-test="result"][data-state="done"] >> nth=1').waitFor();
   const download = page.waitForEvent('download');
