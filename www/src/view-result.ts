@@ -2,7 +2,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Controller } from './controller';
 import { explainZh } from './explain-zh';
-import { WEAK } from './overlay';
 import { PALETTE } from './overlay-draw';
 import type { Band, MaskOut } from './protocol';
 import { area } from './rle';
@@ -185,7 +184,7 @@ function markRow(c: Controller, run: Run, face: FaceLive, index: number, id: num
   const name = maskLabel(c, face, id, mask) ?? w.mark(number);
   const share = percentWords(w, face.box ? area(mask.rle) / Math.max(1, face.box[2] * face.box[3]) : 0);
   const quality = qualityWords(w, mask.quality);
-  return html`<div class="mark-row ${mask.quality < WEAK ? 'weak' : ''} ${c.isHidden(ref) ? 'off' : ''}">
+  return html`<div class="mark-row ${c.isHidden(ref) ? 'off' : ''}">
     <button class="mark c${(number - 1) % PALETTE.length} ${light.lit ? 'on' : ''}" part="mark" data-test="mark" data-mask=${id} aria-pressed=${light.pinned}
       @pointerenter=${light.on} @pointerleave=${light.off} @focus=${light.on} @blur=${light.off} @click=${light.tap}
     ><span><span class="hidden">${w.mark(number)}, </span><span class="chip" aria-hidden="true">${number}</span>${name}<span class="hidden">: </span></span><span class="soft small">${w.ofTheFace(share)} · ${quality}</span></button>

@@ -28,7 +28,7 @@ export const zh: Words = {
     'device.unavailable': { title: '图形处理器不可用。', next: '请改用处理器：较慢，但回答相同。' },
     'device.lost': { title: '图形处理器在分析中两次停止。', next: '请改用处理器：较慢，但回答相同。' },
     'device.self_test': { title: '图形处理器算出了错误的数值。', next: '请改用处理器：较慢，但正确。' },
-    'request.bad': { title: '这个问题与照片不符。', next: '请确认区域在照片之内并触及一张面部。' },
+    'request.bad': { title: '这个问题与照片不符。', next: '请确认区域触及一张面部，且自己的问题不超过约 60 个词。' },
     cancelled: { title: '已停止。', next: '' },
     'io.failed': { title: '读取或保存文件失败。', next: '请再试一次。磁盘已满或隐私窗口都可能是原因。' },
     'download.failed': { title: '连接中断。', next: '已收到的部分会保留。再次开始时只下载其余部分。' },
