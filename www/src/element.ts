@@ -116,7 +116,11 @@ export class FacextAnalyzer extends Widget {
     key: (e) => this.tools.key(e),
     keyUp: (e) => (this.tools.keyUp(e), e.key.toLowerCase() === 'x' && this.controller?.hiding && this.controller.setView({ hiding: false })),
     shortcut: (e) => this.onShortcut(e),
-    blur: () => (this.tools.release(), this.controller?.hiding && this.controller.setView({ hiding: false })),
+    blur: (e) => {
+      if (e.relatedTarget && (e.currentTarget as HTMLElement).contains(e.relatedTarget as Node)) return;
+      this.tools.release();
+      if (this.controller?.hiding) this.controller.setView({ hiding: false });
+    },
     exportPng: () => void this.exportPng(),
     tool: (tool) => this.setTool(tool),
     undo: () => this.step('undo'),

@@ -45,7 +45,7 @@ export const styles = css`
   }
   @container (min-width: 1500px) {
     .layout { grid-template-columns: minmax(0, 14fr) minmax(0, 9fr); --gap: 28px; }
-    .frame img { max-height: min(72vh, 1400px); }
+    .frame { --tall: 1400px; }
   }
   .card { background: var(--card); border: 1px solid var(--line); border-radius: var(--radius); padding: 18px 20px; }
   .stack { display: grid; gap: 12px; }
@@ -85,7 +85,7 @@ export const styles = css`
   .stage { display: grid; place-items: center; background: var(--sunk); border-radius: 8px; overflow: hidden; min-height: 180px; }
   .frame { position: relative; max-width: 100%; line-height: 0; transform-origin: 0 0; }
   .frame.smooth { transition: transform 0.2s ease-out; }
-  .frame img { display: block; max-width: 100%; max-height: min(66vh, 620px); width: auto; height: auto; }
+  .frame img { display: block; max-width: 100%; max-height: min(70vh, var(--tall, 620px)); width: auto; height: auto; }
   .frame canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
   .frame canvas:not(.tool-look) { touch-action: none; }
   .frame canvas.tool-box { cursor: crosshair; }
@@ -156,7 +156,6 @@ export const styles = css`
   .mark .soft { font-weight: 400; }
   .mark-row { display: grid; grid-template-columns: minmax(0, 1fr) auto auto; gap: 4px; align-items: center; }
   .mark-row .icon { border-color: transparent; background: none; color: var(--soft); }
-  .mark-row.weak .chip { border: 2px dashed rgb(16 20 28 / 0.75); }
   .mark-row.off .mark { text-decoration: line-through; }
   .not-shown { border-inline-start: 3px solid var(--warn); padding-inline-start: 10px; }
 

@@ -14,7 +14,8 @@ export interface PhotoHandlers extends ToolHandlers {
   key(event: KeyboardEvent): void;
   keyUp(event: KeyboardEvent): void;
   shortcut(event: KeyboardEvent): void;
-  blur(): void;
+  /** The focus leaves the card. */
+  blur(event: FocusEvent): void;
   exportPng(): void;
 }
 

@@ -2,7 +2,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Controller } from './controller';
 import { explainZh } from './explain-zh';
-import { WEAK } from './overlay';
 import { PALETTE } from './overlay-draw';
 import type { Band, MaskOut } from './protocol';
 import { area } from './rle';
@@ -70,7 +69,7 @@ function verdict(c: Controller, { band, family }: { band: Band; family: string }
   return html`<div class="band ${band}" data-test="band" data-band=${band}>
     <div class="scale" aria-hidden="true">${BAND_ORDER.map((_, i) => html`<i class=${i <= step ? 'on' : ''}></i>`)}</div>
     <span class="title">${final ? words.title : w.soFar(words.title)}</span>
-    <p class="small soft">${words.text}${named ? html` <strong>${named}.</strong>` : nothing}</p>
+    <p class="small soft">${words.text}${named ? html` <strong>${w.sentence(named)}</strong>` : nothing}</p>
     <p class="small not-shown" data-test="not-shown">${w.doesNotShow(words.not)}</p>
   </div>`;
 }
@@ -186,11 +185,10 @@ function markRow(c: Controller, run: Run, face: FaceLive, index: number, id: num
   const name = maskLabel(c, face, id, mask) ?? w.mark(number);
   const share = percentWords(w, face.box ? area(mask.rle) / Math.max(1, face.box[2] * face.box[3]) : 0);
   const quality = qualityWords(w, mask.quality);
-  return html`<div class="mark-row ${mask.quality < WEAK ? 'weak' : ''} ${c.isHidden(ref) ? 'off' : ''}">
+  return html`<div class="mark-row ${c.isHidden(ref) ? 'off' : ''}">
     <button class="mark c${(number - 1) % PALETTE.length} ${light.lit ? 'on' : ''}" part="mark" data-test="mark" data-mask=${id} aria-pressed=${light.pinned}
-      aria-label=${w.maskName(number, name, share, quality)}
       @pointerenter=${light.on} @pointerleave=${light.off} @focus=${light.on} @blur=${light.off} @click=${light.tap}
-    ><span><span class="chip">${number}</span>${name}</span><span class="soft small">${w.ofTheFace(share)} · ${quality}</span></button>
+    ><span><span class="hidden">${w.mark(number)}, </span><span class="chip" aria-hidden="true">${number}</span>${name}<span class="hidden">: </span></span><span class="soft small">${w.ofTheFace(share)} · ${quality}</span></button>
     <button class="icon" data-test="mask-toggle" aria-pressed=${c.isHidden(ref)} aria-label=${w.hideMark(number)} title=${w.hideMark(number)} @click=${() => c.toggleMask(ref)}>
       <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true"><path d="M3 12s3.5-6 9-6 9 6 9 6-3.5 6-9 6-9-6-9-6zm9 2.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z" /><path class="slash" d="M5 20L19 4" /></svg>
     </button>

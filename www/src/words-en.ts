@@ -36,7 +36,7 @@ export const en = {
     'device.unavailable': { title: 'The graphics processor is not available.', next: 'Use the processor instead: slower, with the same answers.' },
     'device.lost': { title: 'The graphics processor stopped twice during the analysis.', next: 'Use the processor instead: slower, with the same answers.' },
     'device.self_test': { title: 'The graphics processor computes wrong numbers.', next: 'Use the processor instead: slower, but right.' },
-    'request.bad': { title: 'This question does not fit the photo.', next: 'Check that the box lies inside the photo and touches a face.' },
+    'request.bad': { title: 'This question does not fit the photo.', next: 'Check that the region touches a face, and that a question of your own has at most about 60 words.' },
     cancelled: { title: 'Stopped.', next: '' },
     'io.failed': { title: 'Reading or storing a file failed.', next: 'Try again. A full disk or a private window can be the reason.' },
     'download.failed': { title: 'The connection was interrupted.', next: 'What has arrived is kept. Start again to fetch only the rest.' },
@@ -73,6 +73,7 @@ export const en = {
   } as Record<Band, { title: string; text: string; not: string }>,
   soFar: (band: string) => `So far: ${band.toLowerCase()}`,
   /** Before `bands.*.not`. */
+  sentence: (words: string) => `${words}.`,
   doesNotShow: (what: string) => `This does not show ${what}.`,
   families: {
     none: '',
@@ -301,8 +302,6 @@ export const en = {
   showRegion: 'Use this region again',
   markedPlaces: 'Marked places',
   mark: (number: number) => `mark ${number}`,
-  /** For screen readers: what a mask is of, and how much. */
-  maskName: (number: number, name: string, share: string, quality: string) => `Mark ${number}, ${name}: ${share} of the face, ${quality}`,
   ofTheFace: (share: string) => `${share} of the face`,
   hideMark: (number: number) => `Hide mark ${number}`,
   onlyMark: (number: number) => `Show only mark ${number}`,

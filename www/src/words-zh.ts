@@ -28,7 +28,7 @@ export const zh: Words = {
     'device.unavailable': { title: '图形处理器不可用。', next: '请改用处理器：较慢，但回答相同。' },
     'device.lost': { title: '图形处理器在分析中两次停止。', next: '请改用处理器：较慢，但回答相同。' },
     'device.self_test': { title: '图形处理器算出了错误的数值。', next: '请改用处理器：较慢，但正确。' },
-    'request.bad': { title: '这个问题与照片不符。', next: '请确认区域在照片之内并触及一张面部。' },
+    'request.bad': { title: '这个问题与照片不符。', next: '请确认区域触及一张面部，且自己的问题不超过约 60 个词。' },
     cancelled: { title: '已停止。', next: '' },
     'io.failed': { title: '读取或保存文件失败。', next: '请再试一次。磁盘已满或隐私窗口都可能是原因。' },
     'download.failed': { title: '连接中断。', next: '已收到的部分会保留。再次开始时只下载其余部分。' },
@@ -60,6 +60,7 @@ export const zh: Words = {
     },
   },
   soFar: (band) => `目前：${band}`,
+  sentence: (words) => `${words}。`,
   doesNotShow: (what) => `这并不说明${what}。`,
   families: {
     none: '',
@@ -281,10 +282,9 @@ export const zh: Words = {
   showRegion: '再次使用这个区域',
   markedPlaces: '标出的位置',
   mark: (number) => `标记 ${number}`,
-  maskName: (number, name, share, quality) => `标记 ${number}，${name}：占面部的 ${share}，${quality}`,
   ofTheFace: (share) => `占面部的 ${share}`,
   hideMark: (number) => `隐藏标记 ${number}`,
-  onlyMark: (number) => `只显示标记 ${number}`,
+  onlyMark: (number) => `只看标记 ${number}`,
   only: '只看',
   englishAnswer: '这个回答是英文的；没有这种句式的译文。',
 

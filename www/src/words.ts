@@ -29,7 +29,7 @@ function pseudo(value: unknown, key = ''): unknown {
   if (typeof value === 'string') {
     // A key on the keyboard stays one, and what is sent to the model is not shown.
     if (key === 'key' || value === '') return value;
-    return `[${value.replace(/[a-z]/gi, (letter) => ACCENTS[letter] ?? letter)}${'~'.repeat(Math.ceil(value.length / 3))}]`;
+    return `[${value.replace(/[a-z]/gi, (letter) => ACCENTS[letter] ?? letter)}${' ~~~~'.repeat(Math.ceil(value.length / 15))}]`;
   }
   if (typeof value === 'function') return (...args: unknown[]) => pseudo((value as (...args: unknown[]) => unknown)(...args));
   if (Array.isArray(value)) return value.map((item) => pseudo(item));

@@ -93,7 +93,7 @@ test('an answer of a known form is Chinese with the same masks; the report stays
   assert.equal((await at('answer').innerText()).replace(/[\s\d,，]|标记/g, ''), '发现了伪造迹象。左眉和嘴缺少细节。这符合局部编辑。');
   assert.equal(await at('answer').getAttribute('lang'), null);
   assert.deepEqual(await at('phrase').evaluateAll((list) => list.map((b) => b.dataset.mask)), ['0', '1']);
-  assert.match(await at('mark').first().getAttribute('aria-label'), /标记 1，左眉：占面部的 \d+ %，轮廓清晰/);
+  await page.getByRole('button', { name: /标记 1, 左眉\s?: 占面部的 \d+ % · 轮廓清晰/ }).waitFor();
   await page.screenshot({ path: join(OUT, 'zh-1280.png'), fullPage: true });
   const waiting = page.waitForEvent('download');
   await at('save').click();

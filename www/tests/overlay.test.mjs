@@ -61,8 +61,7 @@ test('each mask can be switched off, shown alone, and all of them hidden while a
   assert.deepEqual(await seen(), [false, false]);
   await page.keyboard.up('x');
   assert.deepEqual(await seen(), [true, true]);
-  const box = await at('hide').boundingBox();
-  await page.mouse.move(box.x + 10, box.y + 10);
+  await at('hide').hover();
   await page.mouse.down();
   assert.deepEqual(await seen(), [false, false]);
   await page.mouse.up();
