@@ -39,7 +39,7 @@ pub fn labels(face: &Face, crop: &Crop) -> Vec<u8> {
             [x, y, p[2]]
         })
         .collect();
-    fict::labels(&mesh, crop.side, crop.side)
+    fict::part_labels(&mesh, crop.side, crop.side)
 }
 
 /// What a request asks about in one face, whose crop has these [`labels`].
@@ -50,7 +50,7 @@ pub fn place(photo: &Photo, crop: &Crop, labels: &[u8], request: &Request) -> Re
     let side = crop.side;
     let (name, mask) = if let Some(region) = &request.region {
         let concept = fict::named(region).ok_or_else(|| Error::Request(format!("no region is called {region}")))?;
-        (concept.en.to_string(), fict::mask_of(labels, fict::leaf_set(concept.id).unwrap_or(0), side, side))
+        (concept.en.to_string(), fict::mask_of(labels, fict::part_set(concept.id).unwrap_or(0), side, side))
     } else if let Some(b) = &request.bbox {
         if ![b.x, b.y, b.w, b.h].iter().all(|v| v.is_finite()) || b.w <= 0.0 || b.h <= 0.0 {
             return Err(Error::Request("the box has no area".into()));
@@ -82,7 +82,7 @@ pub fn place(photo: &Photo, crop: &Crop, labels: &[u8], request: &Request) -> Re
 
 /// Share of every leaf of a label map that a mask covers.
 fn shares(labels: &[u8], mask: &Mask) -> Vec<f32> {
-    let (mut area, mut both) = ([0u32; fict::LEAVES], [0u32; fict::LEAVES]);
+    let (mut area, mut both) = ([0u32; fict::PARTS], [0u32; fict::PARTS]);
     for (l, m) in labels.iter().zip(&mask.data) {
         if let Some(n) = area.get_mut(usize::from(*l)) {
             *n += 1;
