@@ -195,7 +195,9 @@ mod tests {
         // Much of the background keeps every share small, so only the covered part decides about the jaw.
         let artifact = |share: f32| {
             let mut m = Mask::new(448, 448);
-            ["background_upper_left", "background_upper_right"].iter().for_each(|id| pixels(id).iter().step_by(3).for_each(|&i| m.data[i] = 1));
+            ["background_upper_left", "background_upper_right"]
+                .iter()
+                .for_each(|id| pixels(id).iter().step_by(3).for_each(|&i| m.data[i] = 1));
             let jaw = pixels("right_jaw_body");
             jaw.iter().take((jaw.len() as f32 * share).round() as usize).for_each(|&i| m.data[i] = 1);
             m
@@ -212,7 +214,10 @@ mod tests {
         pupil.iter().skip(19).for_each(|&i| small[i] = label("left_iris"));
         let whole = mask_of(&small, 1 << label("left_pupil"), 448, 448);
         assert_eq!(whole.area(), 19);
-        assert!(!hits_at(Depth::Leaves, &small, &whole)[0].fires && hits_at(Depth::Leaves, &map, &mask_of(&map, 1 << label("left_pupil"), 448, 448))[0].fires);
+        assert!(
+            !hits_at(Depth::Leaves, &small, &whole)[0].fires
+                && hits_at(Depth::Leaves, &map, &mask_of(&map, 1 << label("left_pupil"), 448, 448))[0].fires
+        );
         assert_eq!(countable_at(Depth::Leaves, &small) >> label("left_pupil") & 1, 0);
     }
 }

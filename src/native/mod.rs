@@ -8,6 +8,8 @@ pub mod convert;
 pub mod device;
 pub mod eval;
 pub mod export;
+pub mod fict;
 pub mod files;
+pub mod legend;
 pub mod metrics;
 pub mod train;
