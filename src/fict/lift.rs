@@ -191,7 +191,10 @@ mod tests {
     fn the_thresholds_are_where_they_are_said_to_be() {
         let map = leaf_labels(&mean_mesh(448.0), None, 448, 448);
         let label = |id: &str| Depth::Leaves.ends().position(|l| l.id == id).unwrap() as u8;
-        let pixels = |id: &str| map.iter().enumerate().filter(|(_, l)| **l == label(id)).map(|(i, _)| i).collect::<Vec<_>>();
+        let pixels = |id: &str| {
+            let wanted = label(id);
+            map.iter().enumerate().filter(|(_, l)| **l == wanted).map(|(i, _)| i).collect::<Vec<_>>()
+        };
         // Much of the background keeps every share small, so only the covered part decides about the jaw.
         let artifact = |share: f32| {
             let mut m = Mask::new(448, 448);
