@@ -3,7 +3,7 @@
 //! Needs `weights/` (or `$FACEXT_WEIGHTS`) for the face finder and the portrait `astronaut.png` of the set-up; what is absent is
 //! skipped, and said.
 
-use facext::fict::{self, Depth, LEAVES};
+use facext::fict::{self, Depth, leaves::LEAVES};
 use facext::image::{Mask, Rle, png};
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
 //! The rasteriser of the concept tree on many heads: leaves cover the frame, never overlap, and divide the parts without moving
 //! a pixel of them. Heads are the average mesh (`tests/fixtures/mean_mesh.txt`) turned, scaled, shifted, mirrored and cut.
 
+use facext::fict::leaves::LEAVES;
 use facext::fict::mesh::{MIRROR, POINTS};
-use facext::fict::{BACKGROUND, Depth, LEAVES, Set, leaf_labels, part_labels};
+use facext::fict::{BACKGROUND, Depth, Set, leaf_labels, part_labels};
 use facext::image::Mask;
 use sha2::{Digest, Sha256};
 

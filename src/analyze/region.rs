@@ -15,7 +15,7 @@ pub struct Asked {
     pub name: String,
     /// Its cells, in the crop's frame.
     pub mask: RegionMask,
-    /// Share of every concept leaf that it covers, 0..1.
+    /// Share of every part that it covers, 0..1.
     pub shares: Vec<f32>,
 }
 
@@ -29,7 +29,7 @@ pub enum Place {
     Elsewhere,
 }
 
-/// Concept leaf of every pixel of a face's crop, row-major `[side, side]`.
+/// Part of every pixel of a face's crop, row-major `[side, side]`.
 pub fn labels(face: &Face, crop: &Crop) -> Vec<u8> {
     let mesh: Vec<[f32; 3]> = face
         .mesh
@@ -80,8 +80,8 @@ pub fn place(photo: &Photo, crop: &Crop, labels: &[u8], request: &Request) -> Re
     Ok(Place::Part(Asked { name, mask: RegionMask::from_crop_mask(&mask.data, side), shares }))
 }
 
-/// Share of every leaf of a label map that a mask covers.
-fn shares(labels: &[u8], mask: &Mask) -> Vec<f32> {
+/// Share of every part of a label map that a mask covers.
+pub(crate) fn shares(labels: &[u8], mask: &Mask) -> Vec<f32> {
     let (mut area, mut both) = ([0u32; fict::PARTS], [0u32; fict::PARTS]);
     for (l, m) in labels.iter().zip(&mask.data) {
         if let Some(n) = area.get_mut(usize::from(*l)) {

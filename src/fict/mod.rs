@@ -19,7 +19,7 @@ pub mod table;
 pub mod tree;
 
 use crate::image::Mask;
-pub use leaves::{LEAVES, leaf_labels};
+pub use leaves::leaf_labels;
 pub use table::{Concept, Cut, Shape, TREE};
 pub use tree::{Depth, Set, is_within};
 

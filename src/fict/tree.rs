@@ -109,7 +109,7 @@ pub fn is_within(id: &str, ancestor: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{LEAVES, PARTS, Shape};
+    use super::super::{PARTS, Shape, leaves::LEAVES};
     use super::*;
 
     #[test]

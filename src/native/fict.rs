@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::face::{Crop, Face, FaceFinder, Faces};
-use crate::fict::{self, Depth, LEAVES};
+use crate::fict::{self, Depth, leaves::LEAVES};
 use crate::image::{self, Mask, Picture, Rle};
 use crate::native::{files, legend};
 use crate::weights::Vars;

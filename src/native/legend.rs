@@ -2,7 +2,7 @@
 //!
 //! The photo shows in eight shades only, so the file stays small; colour is not the only sign, borders and numbers are drawn.
 
-use crate::fict::{Depth, LEAVES};
+use crate::fict::{Depth, leaves::LEAVES};
 use crate::image::Rgb8;
 use font8x8::legacy::BASIC_LEGACY;
 

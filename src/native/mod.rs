@@ -12,4 +12,5 @@ pub mod fict;
 pub mod files;
 pub mod legend;
 pub mod metrics;
+pub mod score;
 pub mod train;
