@@ -14,7 +14,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem } p { color: var(--soft); max-width: 46rem; margin: .4rem 0 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums } th, td { padding: .25rem .9rem .25rem 0; text-align: left; border-bottom: 1px solid var(--line) }
 td { text-align: right } th[scope=col] { text-align: right; color: var(--soft); font-weight: 500 } th:first-child { text-align: left } thead th { vertical-align: bottom }
-.row { display: flex; flex-wrap: wrap; gap: 2rem } figure { margin: 0 } figcaption { color: var(--soft) } svg { max-width: 100%; height: auto }
+th { white-space: nowrap; font-weight: 500 } .row { display: flex; flex-wrap: wrap; gap: 2rem } figure { margin: 0; max-width: 24rem } figcaption { color: var(--soft) } svg { max-width: 100%; height: auto }
 svg text { font: 12px system-ui, sans-serif; fill: var(--ink) } svg .label { fill: var(--soft) } .wide { overflow-x: auto } code { overflow-wrap: anywhere }
 .grid { stroke: var(--line); fill: none } .diagonal { stroke: var(--soft); stroke-dasharray: 4 4; fill: none } .line { stroke: var(--mark); stroke-width: 2; fill: none }
 .dot { fill: var(--mark); fill-opacity: .55; stroke: var(--mark) } .bar { fill: var(--mark) } .track { fill: var(--track) }
@@ -30,12 +30,12 @@ pub fn page(report: &Value, outcomes: &[Outcome]) -> String {
     let forged = outcomes.iter().filter(|o| o.forged).count();
     let _ = write!(
         out,
-        "<p>{} images of the split <b>{}</b>, {forged} of them forged; seed {}, difficulty {}. Weights <code>{}</code>.</p>\
+        "<p>{} images of the split <b>{}</b>, {forged} of them forged; seed {}, difficulty up to {:.2}. Weights <code>{}</code>.</p>\
          <p>Forgeries are this program's own. The figures say nothing about forgeries of other make, and are no rate for a single photo.</p>",
         text("n_images"),
         text("split"),
         text("seed"),
-        text("difficulty"),
+        report["difficulty"][1].as_f64().unwrap_or_default(),
         text("weights_sha256")
     );
     figures(&mut out, report);
@@ -52,11 +52,15 @@ pub fn page(report: &Value, outcomes: &[Outcome]) -> String {
     let plot = square("Reliability", "mean score of a bin", "share of forgeries in it", &[Mark::Dots(dots.collect())]);
     figure(&mut out, "Reliability: on the diagonal a score is a frequency. The area of a dot is its number of images.", &plot);
     out.push_str("</div>");
-    for (title, key) in [("By recipe", "per_recipe"), ("By family", "per_family"), ("By degradation", "per_degradation")] {
-        let _ = write!(out, "<h2>{title}</h2><div class=\"wide\">");
+    for (title, note, key) in [
+        ("By recipe", "AUC of its forgeries against all untouched images.", "per_recipe"),
+        ("By family", "AUC of its forgeries against all untouched images.", "per_family"),
+        ("By degradation", "AUC among the images that went through it.", "per_degradation"),
+    ] {
+        let _ = write!(out, "<h2>{title}</h2><p>{note}</p><div class=\"wide\">");
         let groups = report["det"][key].as_object();
         let rows: Vec<(String, Option<f64>, String)> =
-            groups.into_iter().flatten().map(|(name, g)| (name.clone(), g["auc"].as_f64(), format!("AUC, {} images", g["n"]))).collect();
+            groups.into_iter().flatten().map(|(name, g)| (name.clone(), g["auc"].as_f64(), format!("({} images)", g["n"]))).collect();
         out += &bars(title, &rows);
         let columns: &[&str] =
             if key == "per_degradation" { &["auc", "false_alarm", "n"] } else { &["auc", "flagged", "loc_miou_sym", "n"] };

@@ -4,13 +4,13 @@
 //! No stemming. A corpus of one image scores 0, because every n-gram is then in all of it.
 
 use super::{Pair, ngrams};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 const SIGMA2: f64 = 6.0 * 6.0;
 
 /// A caption as weighted n-grams.
 struct Weighed<'a> {
-    grams: HashMap<&'a [String], f64>,
+    grams: BTreeMap<&'a [String], f64>,
     /// Norm by length of n-gram.
     norm: [f64; 4],
     /// Number of word pairs, which the reference takes as the length.

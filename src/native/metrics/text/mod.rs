@@ -13,7 +13,7 @@ pub mod tokens;
 pub use tokens::{bare, tokens};
 
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// An answer and what it is compared with, as tokens.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -54,9 +54,9 @@ pub fn figures(corpus: &[Pair]) -> Option<Figures> {
     Some(Figures { cider, meteor_exact_stem, rouge_l, bleu1, bleu2, bleu3, bleu4 })
 }
 
-/// How often each n-gram of length 1 to 4 occurs.
-pub(crate) fn ngrams(words: &[String]) -> HashMap<&[String], f64> {
-    let mut counts = HashMap::new();
+/// How often each n-gram of length 1 to 4 occurs; in order, so that sums over them are the same in every run.
+pub(crate) fn ngrams(words: &[String]) -> BTreeMap<&[String], f64> {
+    let mut counts = BTreeMap::new();
     for n in 1..=4 {
         for gram in words.windows(n) {
             *counts.entry(gram).or_insert(0.0) += 1.0;
