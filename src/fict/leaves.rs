@@ -117,9 +117,10 @@ pub fn leaf_labels(mesh: &[[f32; 3]], person: Option<&Mask>, width: usize, heigh
             Ground::Behind => parts[i] == BACKGROUND && body[i] == 0,
         };
         let paint = |y: usize, a: usize, b: usize| {
-            for i in y * width + a..y * width + b {
+            let from = y * width + a;
+            for (i, leaf) in (from..).zip(&mut map[from..y * width + b]) {
                 if mine(i) {
-                    map[i] = *label;
+                    *leaf = *label;
                 }
             }
         };
