@@ -176,7 +176,7 @@ fn drawn(person: u64, split: Split) -> Photo {
         })
         .collect();
     let skin: [i32; 3] = [rng.random_range(120..220), rng.random_range(90..180), rng.random_range(80..160)];
-    let data = fict::labels(&mesh, S, S)
+    let data = fict::part_labels(&mesh, S, S)
         .into_iter()
         .enumerate()
         .flat_map(|(i, l)| {

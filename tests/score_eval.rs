@@ -31,8 +31,8 @@ fn drawn(person: u32, mesh: &[[f32; 3]]) -> Rgb8 {
     };
     let tone = 20 * person as i32;
     let mut data = Vec::with_capacity(3 * SIDE * SIDE);
-    for label in fict::labels(mesh, SIDE, SIDE) {
-        let base = match fict::leaf_id(label) {
+    for label in fict::part_labels(mesh, SIDE, SIDE) {
+        let base = match fict::part_id(label) {
             None => [110, 140, 130],
             Some("left_eye" | "right_eye" | "left_eyebrow" | "right_eyebrow") => [70, 55, 45],
             Some("upper_lip" | "lower_lip") => [180 - tone, 90, 90],

@@ -189,7 +189,7 @@ impl Analyzer {
     /// Concept of every photo pixel for one face.
     fn photo_labels(&self, photo: &Photo, face: usize) -> Option<Vec<u8>> {
         let Faces::Found(faces) = &photo.faces else { return None };
-        Some(fict::labels(&faces.get(face)?.mesh, photo.picture.rgb.width, photo.picture.rgb.height))
+        Some(fict::part_labels(&faces.get(face)?.mesh, photo.picture.rgb.width, photo.picture.rgb.height))
     }
 }
 
@@ -203,8 +203,8 @@ fn dominant(labels: &[u8], mask: &Mask) -> Option<&'static str> {
             area += 1;
         }
     }
-    let best = (0..fict::LEAVES).max_by_key(|l| counts[*l])?;
-    (area > 0 && counts[best] * 3 >= area).then(|| fict::leaf_id(best as u8)).flatten()
+    let best = (0..fict::PARTS).max_by_key(|l| counts[*l])?;
+    (area > 0 && counts[best] * 3 >= area).then(|| fict::part_id(best as u8)).flatten()
 }
 
 /// Whether an answer claims signs of forgery. Answers are trained to begin with one of few openings, and those that deny

@@ -6,7 +6,7 @@
 //! Where only one token can follow, no score is read.
 
 use crate::error::Result;
-use crate::fict::{self, CONCEPTS, LEAVES};
+use crate::fict::{self, FACE, PARTS};
 use crate::text::tokenizer::Tokenizer;
 
 /// Weight of the evidence against the language model, in nats per nat. Between names the model's scores differ by a few nats,
@@ -26,7 +26,7 @@ pub struct Names {
 
 #[derive(Debug, Clone)]
 struct Name {
-    leaves: fict::LeafSet,
+    parts: fict::Set,
     tokens: Vec<u32>,
     weight: f32,
     /// Fits the phrase so far.
@@ -36,11 +36,11 @@ struct Name {
 }
 
 impl Names {
-    /// All concepts below the root, weighted by the evidence.
+    /// All concepts that the model knows below the face, weighted by the evidence.
     ///
     /// # Arguments
-    /// - `presence`: of every leaf, 0..1, `[LEAVES]`.
-    /// - `inside`: the share of every leaf that an asked region covers, 0..1; `None` for the whole face.
+    /// - `presence`: of every part, 0..1, `[PARTS]`.
+    /// - `inside`: the share of every part that an asked region covers, 0..1; `None` for the whole face.
     ///
     /// # Errors
     /// [`crate::Error::Text`] if a name cannot be tokenized.
@@ -49,15 +49,14 @@ impl Names {
             let covered = inside.map_or(1.0, |s| s.get(l).copied().unwrap_or(0.0));
             (presence.get(l).copied().unwrap_or(0.0) * covered).clamp(FLOOR, 1.0)
         };
-        let names = CONCEPTS
-            .iter()
-            .filter(|c| c.parent.is_some())
+        let names = fict::concepts()
+            .filter(|c| c.id != FACE)
             .map(|c| {
-                let leaves = fict::leaf_set(c.id).unwrap_or(0);
-                let members: Vec<f32> = (0..LEAVES).filter(|l| leaves >> l & 1 == 1).map(seen).collect();
+                let parts = fict::part_set(c.id).unwrap_or(0);
+                let members: Vec<f32> = (0..PARTS).filter(|l| parts >> l & 1 == 1).map(seen).collect();
                 // The geometric mean: a parent is as present as its children are together.
                 let weight = (members.iter().map(|p| p.ln()).sum::<f32>() / members.len().max(1) as f32).exp();
-                Ok(Name { leaves, tokens: tokenizer.encode(&format!(" {}", c.en))?, weight, alive: false, used: false })
+                Ok(Name { parts, tokens: tokenizer.encode(&format!(" {}", c.en))?, weight, alive: false, used: false })
             })
             .collect::<Result<_>>()?;
         Ok(Self { names, at: None, close: tokenizer.ids().close })
@@ -120,8 +119,8 @@ impl Names {
     pub fn push(&mut self, id: u32) {
         let Some(at) = self.at else { return };
         if id == self.close {
-            let said = self.names.iter().find(|n| n.alive && n.tokens.len() == at).map_or(0, |n| n.leaves);
-            self.names.iter_mut().for_each(|n| n.used |= n.leaves & said != 0);
+            let said = self.names.iter().find(|n| n.alive && n.tokens.len() == at).map_or(0, |n| n.parts);
+            self.names.iter_mut().for_each(|n| n.used |= n.parts & said != 0);
             self.at = None;
             return;
         }
@@ -153,8 +152,8 @@ mod tests {
     #[test]
     fn the_strongest_concept_is_named_and_not_twice() {
         let t = bytes_only();
-        let mut presence = vec![0.05; LEAVES];
-        let label = |id: &str| fict::leaves().position(|c| c.id == id).unwrap();
+        let mut presence = vec![0.05; PARTS];
+        let label = |id: &str| fict::parts().position(|c| c.id == id).unwrap();
         presence[label("chin")] = 0.9;
         presence[label("left_eye")] = 0.6;
         let mut names = Names::new(&t, &presence, None).unwrap();
@@ -165,7 +164,7 @@ mod tests {
     #[test]
     fn a_parent_is_named_when_all_its_children_are_present() {
         let t = bytes_only();
-        let presence: Vec<f32> = fict::leaves().map(|c| if fict::is_within(c.id, "eyebrows") { 0.9 } else { 0.05 }).collect();
+        let presence: Vec<f32> = fict::parts().map(|c| if fict::is_within(c.id, "eyebrows") { 0.9 } else { 0.05 }).collect();
         let mut names = Names::new(&t, &presence, None).unwrap();
         let said = say(&mut names, &t);
         assert!(said.contains("eyebrow"), "{said}");
@@ -176,16 +175,16 @@ mod tests {
     #[test]
     fn an_asked_region_keeps_names_inside() {
         let t = bytes_only();
-        let label = fict::leaves().position(|c| c.id == "left_cheek").unwrap();
-        let presence: Vec<f32> = (0..LEAVES).map(|l| if l == label { 0.2 } else { 0.5 }).collect();
-        let inside: Vec<f32> = (0..LEAVES).map(|l| f32::from(u8::from(l == label))).collect();
+        let label = fict::parts().position(|c| c.id == "left_cheek").unwrap();
+        let presence: Vec<f32> = (0..PARTS).map(|l| if l == label { 0.2 } else { 0.5 }).collect();
+        let inside: Vec<f32> = (0..PARTS).map(|l| f32::from(u8::from(l == label))).collect();
         assert_eq!(say(&mut Names::new(&t, &presence, Some(&inside)).unwrap(), &t), " left cheek");
     }
 
     #[test]
     fn scores_that_are_no_numbers_choose_nothing() {
         let t = bytes_only();
-        let mut names = Names::new(&t, &[0.5; LEAVES], None).unwrap();
+        let mut names = Names::new(&t, &[0.5; PARTS], None).unwrap();
         names.begin();
         names.push(t.encode(" left").unwrap()[0]);
         if names.only().is_none() {

@@ -15,7 +15,7 @@ pub struct Asked {
     pub name: String,
     /// Its cells, in the crop's frame.
     pub mask: RegionMask,
-    /// Share of every concept leaf that it covers, 0..1.
+    /// Share of every part that it covers, 0..1.
     pub shares: Vec<f32>,
 }
 
@@ -29,7 +29,7 @@ pub enum Place {
     Elsewhere,
 }
 
-/// Concept leaf of every pixel of a face's crop, row-major `[side, side]`.
+/// Part of every pixel of a face's crop, row-major `[side, side]`.
 pub fn labels(face: &Face, crop: &Crop) -> Vec<u8> {
     let mesh: Vec<[f32; 3]> = face
         .mesh
@@ -39,7 +39,7 @@ pub fn labels(face: &Face, crop: &Crop) -> Vec<u8> {
             [x, y, p[2]]
         })
         .collect();
-    fict::labels(&mesh, crop.side, crop.side)
+    fict::part_labels(&mesh, crop.side, crop.side)
 }
 
 /// What a request asks about in one face, whose crop has these [`labels`].
@@ -50,7 +50,7 @@ pub fn place(photo: &Photo, crop: &Crop, labels: &[u8], request: &Request) -> Re
     let side = crop.side;
     let (name, mask) = if let Some(region) = &request.region {
         let concept = fict::named(region).ok_or_else(|| Error::Request(format!("no region is called {region}")))?;
-        (concept.en.to_string(), fict::mask_of(labels, fict::leaf_set(concept.id).unwrap_or(0), side, side))
+        (concept.en.to_string(), fict::mask_of(labels, fict::part_set(concept.id).unwrap_or(0), side, side))
     } else if let Some(b) = &request.bbox {
         if ![b.x, b.y, b.w, b.h].iter().all(|v| v.is_finite()) || b.w <= 0.0 || b.h <= 0.0 {
             return Err(Error::Request("the box has no area".into()));
@@ -80,9 +80,9 @@ pub fn place(photo: &Photo, crop: &Crop, labels: &[u8], request: &Request) -> Re
     Ok(Place::Part(Asked { name, mask: RegionMask::from_crop_mask(&mask.data, side), shares }))
 }
 
-/// Share of every leaf of a label map that a mask covers.
+/// Share of every part of a label map that a mask covers.
 pub(crate) fn shares(labels: &[u8], mask: &Mask) -> Vec<f32> {
-    let (mut area, mut both) = ([0u32; fict::LEAVES], [0u32; fict::LEAVES]);
+    let (mut area, mut both) = ([0u32; fict::PARTS], [0u32; fict::PARTS]);
     for (l, m) in labels.iter().zip(&mask.data) {
         if let Some(n) = area.get_mut(usize::from(*l)) {
             *n += 1;

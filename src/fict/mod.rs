@@ -1,40 +1,48 @@
-//! FICT, the facial image concept tree: named regions of a face and their pixels.
+//! FICT, the facial image concept tree: named regions of a face picture and their pixels.
 //!
-//! A concept is a leaf (an outline on the 478-point mesh) or a parent (the union of its leaves). [`labels`] paints all
-//! leaves into one label map, so leaves never overlap; every other mask is read from such a map. The table is data
-//! ([`table`]); the rule that says which concepts a forgery touched is in [`lift`]. The idea is the paper's (Fake-in-Facext,
-//! arXiv 2510.20531); names and outlines are ours, because the paper's are not public.
+//! The tree has 112 leaves and is read at two depths ([`tree::Depth`]). The 27 **parts** are what the model was trained on:
+//! one query each, in table order; everything that the model says is a part or a union of parts. Below the parts and beside
+//! the face lie the **leaves**: pieces of parts fine enough for evidence (an iris, a nostril, one end of a lip), and hair,
+//! ears, neck, clothes and background, which the parts leave out. [`part_labels`] paints the parts into one label map,
+//! [`leaf_labels`] the leaves; so regions of one depth never overlap, the leaves of a part are exactly its pixels, and the
+//! leaves cover the whole frame.
+//!
+//! The table is data ([`table`]); the rule that says which concepts a forgery touched is in [`lift`]. The idea is the
+//! paper's (Fake-in-Facext, arXiv 2510.20531); names and outlines are ours, because the paper's are not public.
 
+pub mod head;
+pub mod leaves;
 pub mod lift;
 pub mod mesh;
 pub mod raster;
 pub mod table;
+pub mod tree;
 
 use crate::image::Mask;
-pub use table::{CONCEPTS, Concept, Recipe};
+pub use leaves::leaf_labels;
+pub use table::{Concept, Cut, Shape, TREE};
+pub use tree::{Depth, Set, is_within};
 
-/// Label of a pixel that belongs to no leaf.
+/// Label of a pixel that belongs to no part or leaf.
 pub const BACKGROUND: u8 = 255;
 
-/// Number of leaves of the table; leaf labels are `0..LEAVES`, in table order.
-pub const LEAVES: usize = count_leaves();
+/// Id of the concept above all parts.
+pub const FACE: &str = "face";
 
-const fn count_leaves() -> usize {
+/// Number of parts; part labels are `0..PARTS`, in table order.
+pub const PARTS: usize = count_parts();
+
+const fn count_parts() -> usize {
     let (mut n, mut i) = (0, 0);
-    while i < CONCEPTS.len() {
-        n += !matches!(CONCEPTS[i].recipe, Recipe::Union) as usize;
+    while i < TREE.len() {
+        n += TREE[i].is_part() as usize;
         i += 1;
     }
     n
 }
 
-// Leaf sets are bits of a u128.
-const _: () = assert!(LEAVES <= 128);
-// The decoder has one query a leaf.
-const _: () = assert!(LEAVES == crate::config::CONCEPTS);
-
-/// A set of leaves: bit `l` is the leaf of label `l`.
-pub type LeafSet = u128;
+// The decoder has one query a part.
+const _: () = assert!(PARTS == crate::config::CONCEPTS);
 
 /// One selectable region, as the page and the command line list it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -45,68 +53,74 @@ pub struct Region {
     pub parent: Option<&'static str>,
 }
 
-/// All concepts in table order, parents before their children.
+/// One concept of the whole tree, as `facext fict --tree --json` prints it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Node {
+    pub id: &'static str,
+    pub parent: Option<&'static str>,
+    pub en: &'static str,
+    pub zh: &'static str,
+    /// Whether it has no children.
+    pub leaf: bool,
+}
+
+/// The concepts that the model knows by name, parents before their children: [`FACE`], the parts and what unites them.
+pub fn concepts() -> impl Iterator<Item = &'static Concept> {
+    Depth::Parts.rows()
+}
+
+/// What a person can ask about: [`concepts`], the face having no parent.
 pub fn regions() -> Vec<Region> {
-    CONCEPTS.iter().map(|c| Region { id: c.id, en: c.en, zh: c.zh, parent: c.parent }).collect()
+    let parent = |c: &Concept| c.parent.filter(|_| c.id != FACE);
+    concepts().map(|c| Region { id: c.id, en: c.en, zh: c.zh, parent: parent(c) }).collect()
+}
+
+/// The whole tree, parents before their children.
+pub fn nodes() -> Vec<Node> {
+    let leaf = |c: &Concept| Depth::Leaves.children(c.id).next().is_none();
+    TREE.iter().map(|c| Node { id: c.id, parent: c.parent, en: c.en, zh: c.zh, leaf: leaf(c) }).collect()
 }
 
 /// The row of a concept, by id.
 pub fn concept(id: &str) -> Option<&'static Concept> {
-    CONCEPTS.iter().find(|c| c.id == id)
+    tree::row(id).map(|i| &TREE[i])
 }
 
-/// The concept that a person names: its id, its English or its Chinese name; case and spaces at the ends do not matter.
+/// The concept of the model's vocabulary that a person names: its id, its English or its Chinese name; case and spaces at the
+/// ends do not matter.
 pub fn named(name: &str) -> Option<&'static Concept> {
     let name = name.trim().to_lowercase();
-    CONCEPTS.iter().find(|c| c.id == name || c.en == name || c.zh == name)
+    concepts().find(|c| c.id == name || c.en == name || c.zh == name)
 }
 
-/// The leaves in label order.
-pub fn leaves() -> impl Iterator<Item = &'static Concept> {
-    CONCEPTS.iter().filter(|c| !matches!(c.recipe, Recipe::Union))
+/// The parts in label order.
+pub fn parts() -> impl Iterator<Item = &'static Concept> {
+    Depth::Parts.ends()
 }
 
-/// Id of the leaf of this label.
-pub fn leaf_id(label: u8) -> Option<&'static str> {
-    leaves().nth(label as usize).map(|c| c.id)
+/// Id of the part of this label.
+pub fn part_id(label: u8) -> Option<&'static str> {
+    Depth::Parts.end(label).map(|c| c.id)
 }
 
-/// Direct children of a concept, in table order.
-pub fn children(id: &str) -> impl Iterator<Item = &'static Concept> {
-    CONCEPTS.iter().filter(move |c| c.parent == Some(id))
+/// The parts under a concept (itself, if it is one); `None` for an id that the model does not know.
+pub fn part_set(id: &str) -> Option<Set> {
+    Depth::Parts.set(id)
 }
 
-/// The leaves under a concept (itself, if it is one); `None` for an unknown id.
-pub fn leaf_set(id: &str) -> Option<LeafSet> {
-    concept(id)?;
-    Some(leaves().enumerate().filter(|(_, leaf)| is_within(leaf.id, id)).fold(0, |set, (l, _)| set | 1 << l))
-}
-
-/// Whether concept `id` is `ancestor` or lies below it.
-pub fn is_within(id: &str, ancestor: &str) -> bool {
-    let mut at = concept(id);
-    while let Some(c) = at {
-        if c.id == ancestor {
-            return true;
-        }
-        at = c.parent.and_then(concept);
-    }
-    false
-}
-
-/// Label map of the leaves, row-major, `width` × `height`, [`BACKGROUND`] elsewhere.
+/// Label map of the parts, row-major, `width` × `height`, [`BACKGROUND`] elsewhere.
 ///
 /// `mesh` is the 478-point mesh `[x, y, z]` in pixels of the wanted frame (z unused). A mesh with too few points gives an
 /// empty map: no face, no region.
-pub fn labels(mesh: &[[f32; 3]], width: usize, height: usize) -> Vec<u8> {
+pub fn part_labels(mesh: &[[f32; 3]], width: usize, height: usize) -> Vec<u8> {
     let mut map = vec![BACKGROUND; width * height];
     if mesh.len() < mesh::POINTS - 10 {
         return map;
     }
-    let mut outlines: Vec<(u8, u8, Vec<[f32; 2]>)> = leaves()
+    let mut outlines: Vec<(u8, u8, Vec<[f32; 2]>)> = parts()
         .enumerate()
-        .map(|(label, leaf)| {
-            let (rank, points) = outline(leaf);
+        .map(|(label, part)| {
+            let (rank, points) = outline(part);
             (rank, label as u8, points.iter().map(|&i| [mesh[i as usize][0], mesh[i as usize][1]]).collect())
         })
         .collect();
@@ -117,28 +131,29 @@ pub fn labels(mesh: &[[f32; 3]], width: usize, height: usize) -> Vec<u8> {
     map
 }
 
-/// Rank and mesh points of a leaf's outline; mirrored leaves are resolved here.
-fn outline(leaf: &Concept) -> (u8, Vec<u16>) {
-    match leaf.recipe {
-        Recipe::Outline { rank, points } => (rank, points.to_vec()),
-        Recipe::MirrorOf(of) => match concept(of).map(|c| c.recipe) {
-            Some(Recipe::Outline { rank, points }) => (rank, points.iter().map(|&i| mesh::MIRROR[i as usize]).collect()),
+/// Rank and mesh points of a part's outline; mirrored parts are resolved here.
+fn outline(part: &Concept) -> (u8, Vec<u16>) {
+    match part.shape {
+        Shape::Outline { rank, points } => (rank, points.to_vec()),
+        Shape::MirrorOf(of) => match concept(of).map(|c| c.shape) {
+            Some(Shape::Outline { rank, points }) => (rank, points.iter().map(|&i| mesh::MIRROR[i as usize]).collect()),
             _ => (0, Vec::new()), // the table test forbids it
         },
-        Recipe::Union => (0, Vec::new()),
+        _ => (0, Vec::new()),
     }
 }
 
-/// Mask of a leaf set on a label map of [`labels`].
-pub fn mask_of(labels: &[u8], set: LeafSet, width: usize, height: usize) -> Mask {
+/// Mask of a set of ends on a label map of the same depth.
+pub fn mask_of(labels: &[u8], set: Set, width: usize, height: usize) -> Mask {
     let data = labels.iter().map(|&l| u8::from(l != BACKGROUND && l < 128 && set >> l & 1 == 1)).collect();
     Mask { width, height, data }
 }
 
-/// Mask of a concept by id; `None` for an unknown id. Use [`labels`] and [`mask_of`] for many masks of one face.
+/// Mask of a concept of the model's vocabulary by id; `None` for another id. Use [`part_labels`] and [`mask_of`] for many masks
+/// of one face.
 pub fn mask(id: &str, mesh: &[[f32; 3]], width: usize, height: usize) -> Option<Mask> {
-    let set = leaf_set(id)?;
-    Some(mask_of(&labels(mesh, width, height), set, width, height))
+    let set = part_set(id)?;
+    Some(mask_of(&part_labels(mesh, width, height), set, width, height))
 }
 
 #[cfg(test)]
@@ -158,30 +173,10 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_table_is_a_tree() {
-        for (i, c) in CONCEPTS.iter().enumerate() {
-            assert_eq!(CONCEPTS.iter().filter(|o| o.id == c.id).count(), 1, "{} twice", c.id);
-            match c.parent {
-                None => assert_eq!(i, 0),
-                Some(p) => assert!(CONCEPTS[..i].iter().any(|o| o.id == p), "{} before its parent", c.id),
-            }
-            match c.recipe {
-                Recipe::Union => assert!(children(c.id).count() >= 2, "{} needs children", c.id),
-                Recipe::MirrorOf(of) => {
-                    assert!(matches!(concept(of).unwrap().recipe, Recipe::Outline { .. }));
-                    assert_eq!(c.id.replace("left", "right"), of);
-                }
-                Recipe::Outline { points, .. } => assert!(points.iter().all(|&p| p < 468)),
-            }
-        }
-        assert_eq!(leaf_set("face").unwrap().count_ones() as usize, LEAVES);
-    }
-
-    #[test]
-    fn leaves_cover_the_face_and_every_leaf_is_seen() {
+    fn parts_cover_the_face_and_every_part_is_seen() {
         let mesh = mean_mesh(448.0);
-        let map = labels(&mesh, 448, 448);
-        // The outline of the mesh's triangles, rasterised apart from the leaves.
+        let map = part_labels(&mesh, 448, 448);
+        // The outline of the mesh's triangles, rasterised apart from the parts.
         let mut hull = vec![false; 448 * 448];
         for t in mesh::TRIANGLES {
             let p = t.map(|i| [mesh[i as usize][0], mesh[i as usize][1]]);
@@ -189,10 +184,10 @@ pub(crate) mod tests {
         }
         let total = hull.iter().filter(|&&h| h).count();
         let bare = hull.iter().zip(&map).filter(|&(&h, &l)| h && l == BACKGROUND).count();
-        assert!(bare * 200 < total, "{bare} of {total} face pixels have no leaf");
-        for l in 0..LEAVES as u8 {
+        assert!(bare * 200 < total, "{bare} of {total} face pixels have no part");
+        for l in 0..PARTS as u8 {
             let n = map.iter().filter(|&&m| m == l).count();
-            assert!(n > 20, "{} has {n} pixels", leaf_id(l).unwrap());
+            assert!(n > 20, "{} has {n} pixels", part_id(l).unwrap());
         }
     }
 
@@ -219,6 +214,6 @@ pub(crate) mod tests {
         assert_eq!(named(" Left Eyebrow ").unwrap().id, "left_eyebrow");
         assert_eq!(named("鼻尖").unwrap().id, "nose_tip");
         assert!(named("tail").is_none() && mask("tail", &mean_mesh(64.0), 64, 64).is_none());
-        assert!(labels(&[[0.0; 3]; 5], 8, 8).iter().all(|&l| l == BACKGROUND));
+        assert!(part_labels(&[[0.0; 3]; 5], 8, 8).iter().all(|&l| l == BACKGROUND));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::image::BBox;
-use crate::native::{analyze, bench, convert, demo, eval, score, train, verify};
+use crate::native::{analyze, bench, convert, demo, eval, fict, score, train, verify};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +21,8 @@ enum Command {
     Analyze(AnalyzeArgs),
     /// Run a report's question again and compare.
     Verify(verify::Args),
+    /// Print the tree of facial concepts, or show its leaves on a photo.
+    Fict(fict::Args),
     /// Turn upstream packages into a folder of weights.
     Convert(convert::Args),
     /// Train the model.
@@ -86,6 +88,7 @@ pub fn run() -> ExitCode {
             Ok(code) => return ExitCode::from(code),
             Err(e) => Err(e),
         },
+        Command::Fict(args) => fict::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),

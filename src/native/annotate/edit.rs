@@ -4,12 +4,12 @@ use rand::rngs::SmallRng;
 
 use super::pixels::{Img, between, chance, fill_smooth, guided, normal};
 use super::recipe::{Face, Forged, Part, Shape, graded};
-use crate::fict::{self, LeafSet};
+use crate::fict::{self, Set};
 
 /// Concepts whose texture may be borrowed.
 const SKIN: [&str; 4] = ["cheeks", "jaw", "forehead", "philtrum"];
 
-fn leaves(parts: &[&'static Part]) -> LeafSet {
+fn leaves(parts: &[&'static Part]) -> Set {
     parts.iter().fold(0, |s, p| s | p.leaves())
 }
 
@@ -76,7 +76,7 @@ pub fn part_inpaint(face: &Face, parts: &[&'static Part], difficulty: f32, rng: 
     let reach = 0.5 * shape.rect.width().max(shape.rect.height()) as f32 + between(rng, 4.0, 24.0);
     let (dx, dy) = ((reach * angle.cos()) as isize, (reach * angle.sin()) as isize);
     let low = if textured { face.image.blurred(3.0, rect.grown(reach as usize + 1, w, h)) } else { Img::new(0, 0) };
-    let skin = SKIN.iter().filter_map(|id| fict::leaf_set(id)).fold(0, |s, l| s | l);
+    let skin = SKIN.iter().filter_map(|id| fict::part_set(id)).fold(0, |s, l| s | l);
     let source = |x: usize, y: usize| {
         [1, -1].into_iter().find_map(|k| {
             let (sx, sy) = (x as isize + k * dx, y as isize + k * dy);

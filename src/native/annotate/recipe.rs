@@ -6,7 +6,7 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 
 use super::pixels::{Img, Rect, between, chance, gaussian, mask_of_alpha, mean_change, weighted};
-use crate::fict::{self, LeafSet};
+use crate::fict::{self, Set};
 use crate::image::Mask;
 
 pub use crate::text::Family;
@@ -101,8 +101,8 @@ pub const PARTS: &[Part] = &[
 
 impl Part {
     /// The leaves of the part.
-    pub fn leaves(&self) -> LeafSet {
-        self.concepts.iter().filter_map(|id| fict::leaf_set(id)).fold(0, |a, b| a | b)
+    pub fn leaves(&self) -> Set {
+        self.concepts.iter().filter_map(|id| fict::part_set(id)).fold(0, |a, b| a | b)
     }
 
     fn weight(&self, recipe: Recipe) -> f32 {
@@ -114,7 +114,7 @@ impl Part {
 pub fn draw_parts(recipe: Recipe, rng: &mut SmallRng) -> Vec<&'static Part> {
     let wanted = if chance(rng, 0.22) { rng.random_range(2..=3) } else { 1 };
     let mut parts: Vec<&'static Part> = Vec::new();
-    let mut taken: LeafSet = 0;
+    let mut taken: Set = 0;
     for _ in 0..wanted * 3 {
         let part = weighted(rng, PARTS, |p| p.weight(recipe));
         if parts.len() < wanted && part.leaves() & taken == 0 {
@@ -172,7 +172,7 @@ impl Shape {
     /// Shape of `set`: grown by `grow` px (negative shrinks), wobbled by `wobble` 0..1, feathered over about `feather` px.
     ///
     /// `None` when nothing is left of it.
-    pub fn of(face: &Face, set: LeafSet, grow: f32, wobble: f32, feather: f32, rng: &mut SmallRng) -> Option<Self> {
+    pub fn of(face: &Face, set: Set, grow: f32, wobble: f32, feather: f32, rng: &mut SmallRng) -> Option<Self> {
         let (w, h) = (face.image.width, face.image.height);
         let inside = |l: u8| l != fict::BACKGROUND && l < 128 && set >> l & 1 == 1;
         let rect = Rect::of(w, h, |i| inside(face.labels[i]))?.grown((grow.max(0.0) + 3.0 * feather) as usize + 10, w, h);

@@ -30,7 +30,7 @@ pub struct Sample {
     pub image: Rgb8,
     /// 478 points in pixels of `image`.
     pub mesh: Vec<[f32; 3]>,
-    /// Label map of the leaves for `mesh` (see [`fict::labels`]).
+    /// Label map of the leaves for `mesh` (see [`fict::part_labels`]).
     pub labels: Vec<u8>,
     pub family: Family,
     /// `None` for real.
@@ -146,7 +146,7 @@ impl Sampler {
         let crop = crop::load(photo, SIDE, &augment)?;
         let mut sample = Sample {
             image: Rgb8 { width: 0, height: 0, data: Vec::new() },
-            labels: fict::labels(&crop.mesh, SIDE, SIDE),
+            labels: fict::part_labels(&crop.mesh, SIDE, SIDE),
             mesh: crop.mesh.clone(),
             family: Family::Real,
             recipe: None,
@@ -170,7 +170,7 @@ impl Sampler {
             sample.family = recipe.family();
             sample.recipe = Some(recipe);
             sample.difficulty = difficulty;
-            sample.labels = fict::labels(&forged.mesh, SIDE, SIDE);
+            sample.labels = fict::part_labels(&forged.mesh, SIDE, SIDE);
             sample.hits = lift::hits(&sample.labels, &forged.mask);
             sample.concepts = lift::lifted(&sample.labels, &sample.hits);
             sample.mesh = forged.mesh;
@@ -265,10 +265,10 @@ pub(crate) mod tests {
             p[1] = 180.0 + (p[1] - 180.0) * ky;
         }
         let skin = [rng.random_range(90..230), rng.random_range(80..190), rng.random_range(70..170)].map(|v: i32| v as f32);
-        let labels = fict::labels(&mesh, S, S);
+        let labels = fict::part_labels(&mesh, S, S);
         let mut img = Img::new(S, S);
         for (i, p) in img.px.iter_mut().enumerate() {
-            let id = fict::leaf_id(labels[i]).unwrap_or("none");
+            let id = fict::part_id(labels[i]).unwrap_or("none");
             let shade = ((i % S) as f32 - 180.0) * 0.12 + ((i / S) as f32 - 180.0) * 0.08;
             let base = match id {
                 "none" => [120.0, 150.0, 140.0],

@@ -10,12 +10,12 @@ use rand::rngs::SmallRng;
 
 use super::pixels::{Img, Rect, between, chance, fill_smooth};
 use super::recipe::{Face, Forged, Part, Shape, graded};
-use crate::fict::{LeafSet, mesh::TRIANGLES};
+use crate::fict::{Set, mesh::TRIANGLES};
 
 /// Swaps `parts` of `face` for those of `donor`. `None` when the part is not in the crop.
 pub fn part_swap(face: &Face, donor: &Face, parts: &[&'static Part], difficulty: f32, rng: &mut SmallRng) -> Option<Forged> {
     let (w, h) = (face.image.width, face.image.height);
-    let set: LeafSet = parts.iter().fold(0, |s, p| s | p.leaves());
+    let set: Set = parts.iter().fold(0, |s, p| s | p.leaves());
     let grow = between(rng, -1.0, 3.0);
     let feather = graded(rng, difficulty, 1.5, 9.0);
     let transfer = graded(rng, difficulty, 0.25, 1.0);
@@ -75,7 +75,7 @@ pub fn part_swap(face: &Face, donor: &Face, parts: &[&'static Part], difficulty:
 /// Blends a changed copy of the face back into itself through `parts`.
 pub fn self_blend(face: &Face, parts: &[&'static Part], difficulty: f32, rng: &mut SmallRng) -> Option<Forged> {
     let (w, h) = (face.image.width, face.image.height);
-    let set: LeafSet = parts.iter().fold(0, |s, p| s | p.leaves());
+    let set: Set = parts.iter().fold(0, |s, p| s | p.leaves());
     let feather = graded(rng, difficulty, 2.0, 12.0);
     let grow = between(rng, -4.0, 4.0);
     let shape = Shape::of(face, set, grow, 0.9, feather, rng)?;

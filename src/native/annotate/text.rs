@@ -11,7 +11,7 @@ use rand::rngs::SmallRng;
 use super::pixels::{Rect, between, chance, weighted};
 use super::sampler::{SIDE, Sample};
 use super::wording as words;
-use crate::fict::{self, CONCEPTS, LeafSet, lift};
+use crate::fict::{self, FACE, Set, lift};
 use crate::image::Mask;
 
 /// Most phrases (and masks) of one answer.
@@ -83,8 +83,8 @@ pub fn draw_region(sample: &Sample, rng: &mut SmallRng) -> Option<&'static str> 
     let visible = lift::countable(&sample.labels);
     let total = area(&sample.artifact) as f32;
     let (mut touched, mut free) = (Vec::new(), Vec::new());
-    for c in CONCEPTS.iter().filter(|c| c.parent.is_some()) {
-        let set = fict::leaf_set(c.id)?;
+    for c in fict::concepts().filter(|c| c.id != FACE) {
+        let set = fict::part_set(c.id)?;
         if set & visible == 0 {
             continue;
         }
@@ -111,7 +111,7 @@ pub fn draw_box(sample: &Sample, rng: &mut SmallRng) -> Option<[f32; 4]> {
     let side = SIDE as f32;
     if sample.is_fake() && chance(rng, 0.6) {
         let concept = sample.concepts[rng.random_range(0..sample.concepts.len().min(MAX_PHRASES))];
-        let target = overlap(sample, fict::leaf_set(concept)?, None);
+        let target = overlap(sample, fict::part_set(concept)?, None);
         let r = Rect::of(SIDE, SIDE, |i| target.data[i] == 1)?;
         let (w, h) = (r.width() as f32 * between(rng, 0.85, 1.5), r.height() as f32 * between(rng, 0.85, 1.5));
         let (w, h) = (w.max(16.0), h.max(16.0));
@@ -124,7 +124,7 @@ pub fn draw_box(sample: &Sample, rng: &mut SmallRng) -> Option<[f32; 4]> {
         let (w, h) = (between(rng, 30.0, 150.0), between(rng, 30.0, 150.0));
         let p = sample.mesh[rng.random_range(0..468)];
         let b = clip_box([p[0] - w / 2.0, p[1] - h / 2.0, w, h], side);
-        let both = overlap(sample, LeafSet::MAX, Some(b));
+        let both = overlap(sample, Set::MAX, Some(b));
         let both = area(&both) as f32;
         if b[2] >= 16.0 && b[3] >= 16.0 && both <= 0.01 * b[2] * b[3] && both <= 0.03 * total {
             return Some(b);
@@ -204,7 +204,7 @@ fn targets(sample: &Sample, scope: Scope) -> Vec<(&'static str, Mask)> {
         let mut all: Vec<(&'static str, Mask, usize)> = ids
             .iter()
             .filter_map(|id| {
-                let mask = overlap(sample, fict::leaf_set(id)?, bounds);
+                let mask = overlap(sample, fict::part_set(id)?, bounds);
                 let n = area(&mask);
                 Some((*id, mask, n))
             })
@@ -224,11 +224,11 @@ fn targets(sample: &Sample, scope: Scope) -> Vec<(&'static str, Mask)> {
             if inside.is_empty() { part(&[region], None, least) } else { part(&inside, None, least) }
         }
         Scope::Box(b) => {
-            let n = area(&overlap(sample, LeafSet::MAX, Some(b))) as f32;
+            let n = area(&overlap(sample, Set::MAX, Some(b))) as f32;
             // A name must stand for a fair part of what the box shows.
             let named = part(&sample.concepts, Some(b), least.max(0.15 * n));
             if named.is_empty() {
-                let leaves: Vec<_> = fict::leaves().map(|c| c.id).collect();
+                let leaves: Vec<_> = fict::parts().map(|c| c.id).collect();
                 part(&leaves, Some(b), least).into_iter().take(1).collect()
             } else {
                 named
@@ -249,8 +249,8 @@ fn checked(sample: &Sample, scope: Scope, rng: &mut SmallRng) -> String {
                     count[sample.labels[y * SIDE + x] as usize] += 1;
                 }
             }
-            let best = (0..fict::LEAVES).max_by_key(|&l| count[l]).filter(|&l| count[l] > 0);
-            match best.and_then(|l| fict::leaf_id(l as u8)) {
+            let best = (0..fict::PARTS).max_by_key(|&l| count[l]).filter(|&l| count[l] > 0);
+            match best.and_then(|l| fict::part_id(l as u8)) {
                 Some(id) => format!("in the marked box on the {}", name(id)),
                 None => "in the marked box".to_string(),
             }
@@ -258,15 +258,15 @@ fn checked(sample: &Sample, scope: Scope, rng: &mut SmallRng) -> String {
     }
 }
 
-/// Artifact ∩ leaves ∩ box. With all leaves ([`LeafSet::MAX`]) pixels of no leaf count, too.
-fn overlap(sample: &Sample, set: LeafSet, bounds: Option<[f32; 4]>) -> Mask {
+/// Artifact ∩ leaves ∩ box. With all leaves ([`Set::MAX`]) pixels of no leaf count, too.
+fn overlap(sample: &Sample, set: Set, bounds: Option<[f32; 4]>) -> Mask {
     let [x0, y0, w, h] = bounds.unwrap_or([0.0, 0.0, SIDE as f32, SIDE as f32]);
     let (xs, ys) = (x0 as usize..(x0 + w) as usize, y0 as usize..(y0 + h) as usize);
     let mut mask = Mask { width: SIDE, height: SIDE, data: vec![0; SIDE * SIDE] };
     for y in ys.start..ys.end.min(SIDE) {
         for x in xs.start..xs.end.min(SIDE) {
             let i = y * SIDE + x;
-            if sample.artifact.data[i] == 1 && (set == LeafSet::MAX || holds(set, sample.labels[i])) {
+            if sample.artifact.data[i] == 1 && (set == Set::MAX || holds(set, sample.labels[i])) {
                 mask.data[i] = 1;
             }
         }
@@ -274,7 +274,7 @@ fn overlap(sample: &Sample, set: LeafSet, bounds: Option<[f32; 4]>) -> Mask {
     mask
 }
 
-fn holds(set: LeafSet, label: u8) -> bool {
+fn holds(set: Set, label: u8) -> bool {
     label < 128 && set >> label & 1 == 1
 }
 
@@ -339,7 +339,7 @@ mod tests {
                 for (m, c) in qa.answer.masks.iter().zip(&qa.answer.concepts) {
                     assert!(area(m) > 0 && text.contains(name(c)));
                     for (p, i) in m.data.iter().zip(0..) {
-                        assert!(*p == 0 || (s.artifact.data[i] == 1 && holds(fict::leaf_set(c).unwrap(), s.labels[i])));
+                        assert!(*p == 0 || (s.artifact.data[i] == 1 && holds(fict::part_set(c).unwrap(), s.labels[i])));
                     }
                 }
                 if s.is_fake() {

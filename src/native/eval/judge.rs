@@ -196,7 +196,7 @@ async fn ask(
         _ => 0.0,
     };
     let fits = |(phrase, mask): (&String, &Mask)| {
-        let leaves = fict::named(phrase).and_then(|c| fict::leaf_set(c.id));
+        let leaves = fict::named(phrase).and_then(|c| fict::part_set(c.id));
         leaves.is_some_and(|set| consistent(mask, &fict::mask_of(&sample.labels, set, side, side)))
     };
     Ok(Answered {
@@ -242,7 +242,7 @@ fn references(sample: &Sample, task: Task, scope: Scope, index: u64, wordings: u
 fn asked(sample: &Sample, scope: Scope, labels: &[u8], side: usize) -> Option<Asked> {
     let (name, mask) = match scope {
         Scope::Image => return None,
-        Scope::Region(id) => (fict::concept(id).map_or(id, |c| c.en), fict::mask_of(labels, fict::leaf_set(id).unwrap_or(0), side, side)),
+        Scope::Region(id) => (fict::concept(id).map_or(id, |c| c.en), fict::mask_of(labels, fict::part_set(id).unwrap_or(0), side, side)),
         Scope::Box(b) => {
             let [x, y, w, h] = b.map(|v| v * side as f32 / sample.image.width as f32);
             (THIS_REGION, Mask::from_bbox(side, side, &BBox { x, y, w, h }))

@@ -96,7 +96,7 @@ fn targets(cfg: &ModelConfig, sample: Sample, trunk: TrunkData, rng: &mut SmallR
     let (side, m, k) = (cfg.enc_image, cfg.enc_image / 4, cfg.dec_concepts);
     let full = sample.labels.clone();
     let labels: Vec<u8> = (0..m * m).map(|i| full[(i / m * 4 + 2) * side + i % m * 4 + 2]).collect();
-    let named = sample.concepts.iter().filter_map(|id| fict::leaf_set(id)).fold(0, |all, set| all | set);
+    let named = sample.concepts.iter().filter_map(|id| fict::part_set(id)).fold(0, |all, set| all | set);
     let presence: Vec<f32> = (0..k).map(|l| f32::from(u8::from(named >> l & 1 == 1))).collect();
     let artifact = shrink(&sample.artifact.data, side);
 
@@ -148,7 +148,7 @@ fn targets(cfg: &ModelConfig, sample: Sample, trunk: TrunkData, rng: &mut SmallR
 fn region(sample: &Sample, labels: &[u8], side: usize, rng: &mut SmallRng) -> Vec<u8> {
     let roll: f32 = rng.random();
     if roll < 0.5 {
-        let l = rng.random_range(0..fict::LEAVES) as u8;
+        let l = rng.random_range(0..fict::PARTS) as u8;
         let mask: Vec<u8> = labels.iter().map(|v| u8::from(*v == l)).collect();
         if mask.iter().any(|v| *v != 0) {
             return mask;

@@ -140,7 +140,7 @@ fn turn(cfg: &ModelConfig, sampler: &Sampler, vision: &Vision, tokenizer: &Token
     let k = cfg.dec_concepts;
     let mut seg = vec![0.0; qa.answer.concepts.len() * k];
     for (row, id) in seg.chunks_exact_mut(k).zip(&qa.answer.concepts) {
-        let set = fict::leaf_set(id).unwrap_or(0);
+        let set = fict::part_set(id).unwrap_or(0);
         let n = set.count_ones().max(1) as f32;
         (0..k).filter(|l| set >> l & 1 == 1).for_each(|l| row[l] = 1.0 / n);
     }
@@ -179,7 +179,7 @@ fn ask(qa: &Qa, sample: &Sample, side: usize, rng: &mut SmallRng) -> (String, Op
     match qa.scope {
         Scope::Image => (if own { task.question(None) } else { qa.question.clone() }, None),
         Scope::Region(id) => {
-            let set = fict::leaf_set(id).unwrap_or(0);
+            let set = fict::part_set(id).unwrap_or(0);
             let mask: Vec<u8> = sample.labels.iter().map(|l| u8::from(*l < 128 && set >> l & 1 == 1)).collect();
             let name = fict::concept(id).map_or(id, |c| c.en);
             (if own { task.question(Some(name)) } else { qa.question.clone() }, Some(RegionMask::from_crop_mask(&mask, side)))
@@ -312,7 +312,7 @@ fn start_words(mut language: Language, tokenizer: &Tokenizer, device: &Device) -
     };
     let det = [" no sign", " forged"].iter().map(|t| row(&language, t)).collect::<Result<Vec<_>>>()?;
     let cls = Family::ALL.iter().map(|f| row(&language, &format!(" {}", f.words().unwrap_or("nothing")))).collect::<Result<Vec<_>>>()?;
-    let mut concepts = fict::leaves().map(|c| row(&language, &format!(" {}", c.en))).collect::<Result<Vec<_>>>()?;
+    let mut concepts = fict::parts().map(|c| row(&language, &format!(" {}", c.en))).collect::<Result<Vec<_>>>()?;
     concepts.push(row(&language, " nothing")?);
     language.states.det_words = table(det);
     language.states.cls_words = table(cls);
