@@ -17,6 +17,8 @@ pub mod bend;
 pub mod crop;
 pub mod degrade;
 pub mod edit;
+#[cfg(test)]
+mod golden;
 pub mod pack;
 pub mod pixels;
 pub mod recipe;
