@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::image::BBox;
-use crate::native::{analyze, bench, convert, eval, train};
+use crate::native::{analyze, annotate, bench, convert, eval, train};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +19,8 @@ struct Cli {
 enum Command {
     /// Analyse a photo: band, explanation with masks.
     Analyze(AnalyzeArgs),
+    /// Make, check and show data sets of annotated forgeries.
+    Annotate(annotate::command::Args),
     /// Turn upstream packages into a folder of weights.
     Convert(convert::Args),
     /// Train the model.
@@ -75,6 +77,11 @@ fn parse_box(text: &str) -> Result<BBox, String> {
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Analyze(args) => analyze::run(&args),
+        // Its code tells "some files were skipped" and "a check failed" from success.
+        Command::Annotate(args) => match annotate::command::run(&args) {
+            Ok(code) => return ExitCode::from(code),
+            Err(e) => Err(e),
+        },
         Command::Convert(args) => convert::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),

@@ -14,9 +14,12 @@
 //! 7. [`sheet`]: contact sheets to look at.
 
 pub mod bend;
+pub mod command;
 pub mod crop;
+pub mod dataset;
 pub mod degrade;
 pub mod edit;
+pub mod evidence;
 #[cfg(test)]
 mod golden;
 pub mod pack;
@@ -29,6 +32,7 @@ pub mod set;
 pub mod sheet;
 pub mod splice;
 pub mod swap;
+pub mod talk;
 pub mod text;
 pub mod texture;
 pub mod wild;

@@ -82,7 +82,8 @@ pub fn recolour(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Forg
     let parts: Vec<&'static Part> = draw_named(&["lips", "eyebrows", "right_eyebrow", "left_eyebrow"], 1, rng);
     let (w, h) = (face.image.width, face.image.height);
     let amount = graded(rng, difficulty, 1.0, 0.35);
-    let angle = between(rng, 0.0, std::f32::consts::TAU);
+    // Crude edits take any hue, subtle ones stay near that of lips and brown hair.
+    let angle = 2.0 + between(rng, -1.0, 1.0) * graded(rng, difficulty, std::f32::consts::PI, 0.35);
     let light = if chance(rng, 0.5) { between(rng, 0.75, 0.95) } else { between(rng, 1.05, 1.3) };
     let set = parts.iter().fold(0, |s, p| s | p.leaves());
     let shape = Shape::of(face, set, between(rng, -1.0, 2.0), 0.3, graded(rng, difficulty, 1.5, 5.0), rng)?;
@@ -95,7 +96,7 @@ pub fn recolour(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Forg
 /// One or both irises in another colour. `None` when the mesh has no irises, or they are under 2 px.
 pub fn iris_recolour(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Forged> {
     let (w, h) = (face.image.width, face.image.height);
-    let amount = graded(rng, difficulty, 1.0, 0.45);
+    let amount = graded(rng, difficulty, 1.0, 0.3);
     let angle = between(rng, 0.0, std::f32::consts::TAU);
     let light = between(rng, 1.1, 1.7);
     let eyes = |id: &str| named_part(id).map_or(0, Part::leaves);

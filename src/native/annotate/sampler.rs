@@ -91,9 +91,22 @@ impl Sampler {
     /// `Request` when the split holds fewer than two persons.
     pub fn new(pack: std::sync::Arc<Pack>, split: Split, seed: u64) -> Result<Self> {
         let photos = pack.of_split(split);
+        Self::of(pack, photos, seed, &format!("split {split:?}"))
+    }
+
+    /// A sampler over every photo of the pack, whatever its split.
+    ///
+    /// # Errors
+    /// `Request` when there are fewer than two persons.
+    pub fn over_all(pack: std::sync::Arc<Pack>, seed: u64) -> Result<Self> {
+        let photos = (0..pack.photos.len()).collect();
+        Self::of(pack, photos, seed, "the folder")
+    }
+
+    fn of(pack: std::sync::Arc<Pack>, photos: Vec<usize>, seed: u64, what: &str) -> Result<Self> {
         let first = photos.first().map(|&i| &pack.photos[i].person);
         if !photos.iter().any(|&i| Some(&pack.photos[i].person) != first) {
-            return Err(Error::Request(format!("split {split:?} needs two persons, has {} photos", photos.len())));
+            return Err(Error::Request(format!("{what} needs two persons, has {} photos", photos.len())));
         }
         Ok(Self { pack, photos, seed, difficulty: 0.0..=1.0, set: RecipeSet::First, side: SIDE })
     }

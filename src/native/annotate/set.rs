@@ -24,14 +24,9 @@ impl RecipeSet {
         const SEEN: [Recipe; 17] = keep(false);
         const UNSEEN: [Recipe; 2] = keep(true);
         match self {
-            Self::First => &[
-                Recipe::PartSwap,
-                Recipe::SelfBlend,
-                Recipe::PartBlur,
-                Recipe::PartSmooth,
-                Recipe::PartInpaint,
-                Recipe::LocalWarp,
-            ],
+            Self::First => {
+                &[Recipe::PartSwap, Recipe::SelfBlend, Recipe::PartBlur, Recipe::PartSmooth, Recipe::PartInpaint, Recipe::LocalWarp]
+            }
             Self::All => &Recipe::ALL,
             Self::Seen => &SEEN,
             Self::Unseen => &UNSEEN,

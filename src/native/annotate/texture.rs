@@ -128,10 +128,12 @@ pub fn copy_move(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<For
         let reach = |n: usize| (n as f32 * between(rng, 0.4, 1.4) * if chance(rng, 0.5) { 1.0 } else { -1.0 }) as isize;
         let mut reach = reach;
         let (dx, dy) = (reach(rect.width().max(24)), reach(rect.height().max(24)));
-        let good = ids.iter().step_by(7).filter(|&&i| source(i, dx, dy, w, h).is_some_and(|j| {
-            let label = face.labels[j];
-            label < 128 && skin >> label & 1 == 1 && shape.alpha[j] < 0.02
-        }));
+        let good = ids.iter().step_by(7).filter(|&&i| {
+            source(i, dx, dy, w, h).is_some_and(|j| {
+                let label = face.labels[j];
+                label < 128 && skin >> label & 1 == 1 && shape.alpha[j] < 0.02
+            })
+        });
         let n = good.count();
         if best.is_none_or(|b| n > b.0) {
             best = Some((n, dx, dy));
@@ -154,6 +156,8 @@ pub fn copy_move(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<For
     }
     fill_smooth(&mut tone, &known, full.width(), full.height(), 12);
     let matched = graded(rng, difficulty, 0.35, 1.0);
+    // A strand of hair in the source would be seen at once: subtle copies hold the skin's own relief only.
+    let most = graded(rng, difficulty, 90.0, 11.0);
     let mut over: Img = face.image.clone();
     let mut alpha = shape.alpha.clone();
     for (&i, t) in all.iter().zip(&tone) {
@@ -165,14 +169,14 @@ pub fn copy_move(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<For
             Some(j) => {
                 over.px[i] = [0, 1, 2].map(|c| {
                     let low = low_there.px[j][c] + matched * (t[c] - low_there.px[j][c]);
-                    low + face.image.px[j][c] - low_there.px[j][c]
+                    low + (face.image.px[j][c] - low_there.px[j][c]).clamp(-most, most)
                 });
             }
             None => alpha[i] = 0.0,
         }
     }
     let shape = Shape { alpha, rect };
-    Some(forged(face, &shape, &over, &parts, vec![("dx", dx as f32), ("dy", dy as f32), ("tone", matched)]))
+    Some(forged(face, &shape, &over, &parts, vec![("dx", dx as f32), ("dy", dy as f32), ("tone", matched), ("most", most)]))
 }
 
 /// Pixel index at an offset; `None` outside of the picture.

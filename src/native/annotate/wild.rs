@@ -49,7 +49,8 @@ impl Wild {
         if chance(rng, 0.3) {
             return Self::default();
         }
-        let jpeg = |rng: &mut SmallRng| Jpeg { quality: rng.random_range(30..=95), chroma: [[1, 1], [2, 1], [2, 2]][rng.random_range(0..3)] };
+        let jpeg =
+            |rng: &mut SmallRng| Jpeg { quality: rng.random_range(30..=95), chroma: [[1, 1], [2, 1], [2, 2]][rng.random_range(0..3)] };
         let mut d = Self {
             blur: chance(rng, 0.12).then(|| between(rng, 0.4, 1.4)),
             first_jpeg: chance(rng, 0.2).then(|| jpeg(rng)),
@@ -146,7 +147,8 @@ mod tests {
     use rand::SeedableRng;
 
     fn picture() -> Img {
-        let px = (0..64 * 64).map(|i| [(i % 64) as f32 * 3.0 + 20.0, (i / 64) as f32 * 3.0 + 20.0, if (i / 4) % 2 == 0 { 60.0 } else { 190.0 }]);
+        let px =
+            (0..64 * 64).map(|i| [(i % 64) as f32 * 3.0 + 20.0, (i / 64) as f32 * 3.0 + 20.0, if (i / 4) % 2 == 0 { 60.0 } else { 190.0 }]);
         Img { width: 64, height: 64, px: px.collect() }
     }
 
