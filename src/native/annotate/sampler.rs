@@ -160,7 +160,11 @@ impl Sampler {
         let order = Order { recipe, difficulty, augment: true, degrade: true };
         // A photo on which this recipe cannot be made is replaced by another; the class stays as drawn.
         let made = (0..8).map(|attempt| self.make_from(index, attempt, order)).find(|m| !matches!(m, Err(Error::Request(_))));
-        made.unwrap_or_else(|| self.make_from(index, 0, order))
+        // Larger sets hold recipes that some photos cannot take at all (irises of two pixels): then another recipe is made.
+        let others = if self.set.is_first() { &[][..] } else { self.set.recipes() };
+        let instead = |k: usize| self.make_from(index, 8 + k as u64, Order { recipe: order.recipe.map(|_| others[k]), ..order });
+        made.or_else(|| (0..others.len()).map(instead).find(|m| !matches!(m, Err(Error::Request(_)))))
+            .unwrap_or_else(|| self.make_from(index, 0, order))
     }
 
     /// The sample of this index with recipe and difficulty given (contact sheets, tests, evaluation per recipe).

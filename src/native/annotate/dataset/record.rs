@@ -133,7 +133,7 @@ pub fn write(mut sample: Sample, index: u64, seed: u64) -> Result<(Record, Vec<u
         index,
         forged: sample.is_fake(),
         family,
-        recipe: sample.recipe.map(|r| r.id().into()),
+        recipe: sample.recipe.map(|r| r.id()).or(sample.is_fake().then_some("pair")).map(String::from),
         difficulty: sample.difficulty,
         parts: sample.parts.iter().map(|p| p.to_string()).collect(),
         params: sample.params.iter().map(|(k, v)| (k.to_string(), *v)).collect(),

@@ -1,13 +1,11 @@
 //! Shape and place of a part, from the mesh alone.
 //!
-//! `asymmetry`: points of the part, mirrored about the line forehead–chin, against their counterparts on the other side; mean
-//! distance after the best shift of the whole side is not removed, in per cent of the face's width. A turned head is asymmetric, too,
-//! so the part's value is taken relative to that of all paired points of the face.
+//! `asymmetry`: points of the part, mirrored about the line forehead–chin, against their counterparts on the other side: mean
+//! distance along both axes, in per cent of the face's width. A turned head is asymmetric, too, so what all paired points of the
+//! face show is taken off.
 //! `proportion`: log₂ of the part's size (root of its area) over the face's (root of the area of all labels).
 
 use crate::fict::{self, BACKGROUND, mesh::MIRROR};
-
-use super::region::Region;
 
 /// Excess asymmetry of the concept, per cent of the face's width; `None` for concepts without an outline of their own side.
 pub fn asymmetry(id: &str, mesh: &[[f32; 3]]) -> Option<f32> {
@@ -62,11 +60,6 @@ fn points_of(id: &str) -> Vec<u16> {
         }
     }
     out
-}
-
-/// Whether shape can be compared for this region: it needs a part at all.
-pub fn applies(r: &Region) -> bool {
-    !r.part.is_empty()
 }
 
 #[cfg(test)]
