@@ -153,14 +153,14 @@ fn every_sentence_is_confirmed_and_what_is_tampered_with_is_refuted() {
                 }
             }
             let mut v = verify::Verdict::default();
-            verify::check(&lie, &png, &mut v).unwrap();
+            verify::check(&lie, &png, None, &mut v).unwrap();
             assert_eq!(v.refuted, told);
             claims += told;
             if record.forged {
                 let mut lie = record.clone();
                 lie.artifact = facext::image::Rle::encode(&facext::image::Mask::new(256, 256));
                 let mut v = verify::Verdict::default();
-                verify::check(&lie, &png, &mut v).unwrap();
+                verify::check(&lie, &png, None, &mut v).unwrap();
                 assert!(v.refuted > 0, "an empty mask makes every finding wrong");
             }
             Ok(true)
@@ -291,7 +291,7 @@ fn pairs_are_registered_annotated_or_refused_with_the_reason() {
     shard::read(&out.join("shard-000000.tar"), |(record, png)| {
         seen += 1;
         let mut v = verify::Verdict::default();
-        verify::check(&record, &png, &mut v).unwrap();
+        verify::check(&record, &png, None, &mut v).unwrap();
         assert_eq!(v.refuted, 0, "{:?}", v.examples);
         if record.forged {
             assert!(!record.concepts.is_empty() && record.artifact.area().unwrap() > 200);

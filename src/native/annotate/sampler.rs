@@ -52,6 +52,11 @@ pub struct Sample {
     pub degradation: Degradation,
     /// What the other sets do to it.
     pub wild: Option<Wild>,
+    /// The untouched picture under the same degradation, beside a forgery (not in the first set): what stands out in it, too, is
+    /// no evidence of the forgery.
+    pub twin: Option<Rgb8>,
+    /// How many photos were tried before this one. At 0 the other sample of a pair is the twin.
+    pub attempt: u64,
     /// Width and height of the photo that the crop was cut from, px.
     pub photo: [usize; 2],
     pub person: String,
@@ -196,6 +201,8 @@ impl Sampler {
             concepts: Vec::new(),
             degradation: Degradation::default(),
             wild: None,
+            twin: None,
+            attempt,
             photo: [rgb.width, rgb.height],
             person: photo.person.clone(),
             file: photo.file.clone(),
@@ -223,6 +230,9 @@ impl Sampler {
         let mut after = self.stream(index, 2);
         if order.degrade && !self.set.is_first() {
             let wild = Wild::draw(&mut after);
+            if order.recipe.is_some() {
+                sample.twin = Some(wild.apply(&crop.image, &mut after.clone()));
+            }
             sample.image = wild.apply(&image, &mut after);
             sample.wild = Some(wild);
             return Ok(sample);

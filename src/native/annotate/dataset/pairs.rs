@@ -114,7 +114,8 @@ fn pair(dir: &Path, name: &Path, finder: &FaceFinder, family: Family, side: usiz
     // Outside of the photo the crop is grey 127, never changed.
     changed.data.iter_mut().zip(&crops[2].image.px).filter(|(_, p)| p[0] == 127.0).for_each(|(m, _)| *m = 0);
     let [before, after, _] = crops;
-    let make = |image: Rgb8, mesh: Vec<[f32; 3]>, artifact: Mask, forged: bool| {
+    let make = |image: Rgb8, mesh: Vec<[f32; 3]>, artifact: Mask, untouched: Option<Rgb8>| {
+        let forged = untouched.is_some();
         let labels = crate::fict::labels(&mesh, side, side);
         let hits = lift::hits(&labels, &artifact);
         Sample {
@@ -141,6 +142,8 @@ fn pair(dir: &Path, name: &Path, finder: &FaceFinder, family: Family, side: usiz
             artifact,
             degradation: Degradation::default(),
             wild: None,
+            twin: untouched.filter(|_| forged),
+            attempt: 0,
             photo: [real.width, real.height],
             person: name.display().to_string(),
             file: name.display().to_string(),
@@ -151,7 +154,8 @@ fn pair(dir: &Path, name: &Path, finder: &FaceFinder, family: Family, side: usiz
         return Err(Error::Request("the change lies outside of the face's crop".into()));
     }
     let none = Mask { width: side, height: side, data: vec![0; side * side] };
-    Ok([make(before.image.to_rgb(), before.mesh.clone(), none, false), make(after.image.to_rgb(), before.mesh, changed, true)])
+    let untouched = before.image.to_rgb();
+    Ok([make(untouched.clone(), before.mesh.clone(), none, None), make(after.image.to_rgb(), before.mesh, changed, Some(untouched))])
 }
 
 /// Mean distance of the meshes in parts of the face's width, the registration's shift removed.

@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn a_planted_shortcut_is_reported_across_folds() {
-        let noise = |i: u32| (i.wrapping_mul(2_654_435_761) >> 16) as f32 / 65536.0;
+        use rand::{Rng, SeedableRng};
+        let noise = |i: u32| rand::rngs::SmallRng::seed_from_u64(u64::from(i)).random::<f32>();
         let make = |told: bool| {
             let rows: Vec<Vec<f32>> =
                 (0..600u32).map(|i| vec![noise(i / 2), noise(i) + if told && i % 2 == 1 { 0.5 } else { 0.0 }]).collect();

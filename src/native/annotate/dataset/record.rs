@@ -43,6 +43,8 @@ pub struct Record {
     pub artifact: Rle,
     /// Concepts that the change touched, lifted, most first.
     pub concepts: Vec<String>,
+    /// Whether the sample before this one is the same picture untouched, under the same degradation.
+    pub twin: bool,
     pub turns: Vec<Said>,
 }
 
@@ -102,7 +104,8 @@ pub fn write(mut sample: Sample, index: u64, seed: u64) -> Result<(Record, Vec<u
     let mut rng = SmallRng::seed_from_u64(seed ^ index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let turns = {
         let gauge = Gauge::new(&sample.image, &sample.labels, &sample.mesh, Some(&sample.artifact));
-        talk::turns(&sample, &gauge, &mut rng)
+        let twin = sample.twin.as_ref().map(|t| Gauge::new(t, &sample.labels, &sample.mesh, Some(&sample.artifact)));
+        talk::turns(&sample, &gauge, twin.as_ref(), &mut rng)
     };
     let family = serde_json::to_value(sample.family).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default();
     let mut known: Vec<(Mask, Rle)> = Vec::new();
@@ -149,6 +152,7 @@ pub fn write(mut sample: Sample, index: u64, seed: u64) -> Result<(Record, Vec<u
         mesh: sample.mesh.iter().map(|p| [p[0], p[1]]).collect(),
         artifact,
         concepts: sample.concepts.iter().map(|c| c.to_string()).collect(),
+        twin: sample.twin.is_some() && sample.attempt == 0,
         turns,
     };
     Ok((record, png(&sample.image)?))

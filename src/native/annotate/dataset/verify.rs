@@ -5,8 +5,8 @@
 //! | label | "found" and changed pixels in scope, or "not found" and as good as none there |
 //! | family | the sentence is the one of the record's family |
 //! | masks | each mask lies in the changed pixels and in its concept, and is not empty |
-//! | measured | each measurement comes out as recorded (within 2 %), and stands out or is usual as said |
-//! | nothing stands out | no measurement of the concepts does |
+//! | measured | each measurement comes out as recorded (within 2 %), and stands out or is usual as said; what stands out does not stand out in the untouched twin |
+//! | nothing stands out | no measurement of the concepts does, or it does in the twin, too |
 //! | outside | always: nothing is claimed |
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::shard;
 use crate::error::{Error, Result};
 use crate::fict;
 use crate::image::Mask;
-use crate::native::annotate::evidence::{Finding, Gauge};
+use crate::native::annotate::evidence::{Finding, Gauge, Measure};
 use crate::native::annotate::talk::{Basis, Claim};
 use crate::native::annotate::wording;
 use crate::text::Family;
@@ -47,8 +47,11 @@ pub fn verify(dir: &Path) -> Result<Verdict> {
     let shards = shard::all(dir)?;
     let bar = super::source::bar(shards.len() as u64, "checking shards");
     for path in shards {
+        let mut before: Option<(u64, Vec<u8>)> = None;
         shard::read(&path, |(record, png)| {
-            check(&record, &png, &mut verdict)?;
+            let twin = before.take().filter(|b| record.twin && b.0 + 1 == record.index);
+            check(&record, &png, twin.as_ref().map(|t| t.1.as_slice()), &mut verdict)?;
+            before = Some((record.index, png));
             Ok(true)
         })?;
         bar.inc(1);
@@ -57,11 +60,11 @@ pub fn verify(dir: &Path) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Checks one sample.
+/// Checks one sample; `twin` is the PNG of its untouched twin, if that is at hand.
 ///
 /// # Errors
 /// `io.failed` if the picture or a mask cannot be read.
-pub fn check(record: &Record, png: &[u8], verdict: &mut Verdict) -> Result<()> {
+pub fn check(record: &Record, png: &[u8], twin: Option<&[u8]>, verdict: &mut Verdict) -> Result<()> {
     let rgb = crate::image::decode(png).map_err(|e| Error::Io(format!("sample {}: {e}", record.index)))?.rgb;
     let mesh: Vec<[f32; 3]> = record.mesh.iter().map(|p| [p[0], p[1], 0.0]).collect();
     let labels = fict::labels(&mesh, rgb.width, rgb.height);
@@ -70,7 +73,9 @@ pub fn check(record: &Record, png: &[u8], verdict: &mut Verdict) -> Result<()> {
         return Err(Error::Io(format!("sample {}: mask and picture differ in size", record.index)));
     }
     let gauge = Gauge::new(&rgb, &labels, &mesh, Some(&changed));
-    let mut scene = Scene { gauge: &gauge, labels: &labels, changed: &changed, seen: Vec::new() };
+    let untouched = twin.map(crate::image::decode).transpose().map_err(|e| Error::Io(format!("twin of {}: {e}", record.index)))?;
+    let twin = untouched.map(|p| Gauge::new(&p.rgb, &labels, &mesh, Some(&changed)));
+    let mut scene = Scene { gauge: &gauge, twin: twin.as_ref(), labels: &labels, changed: &changed, seen: Vec::new() };
     verdict.samples += 1;
     for turn in &record.turns {
         for s in &turn.sentences {
@@ -100,6 +105,7 @@ pub fn check(record: &Record, png: &[u8], verdict: &mut Verdict) -> Result<()> {
 
 struct Scene<'a> {
     gauge: &'a Gauge<'a>,
+    twin: Option<&'a Gauge<'a>>,
     labels: &'a [u8],
     changed: &'a Mask,
     seen: Vec<(&'static str, bool, Vec<Finding>)>,
@@ -147,12 +153,25 @@ impl Scene<'_> {
         if (f.value - c.value).abs() > 0.02 * (1.0 + c.value.abs()) {
             return Some(format!("{:?} of {} measures {:.3}, not {:.3}", c.measure, c.concept, f.value, c.value));
         }
+        if let (true, Some(before)) = (c.stands_out, self.untouched(f.concept, c.measure)) {
+            if before.stands_out() || c.untouched.is_none_or(|v| (v - before.value).abs() > 0.02 * (1.0 + v.abs())) {
+                return Some(format!("{:?} of {} measures {:.3} in the untouched twin", c.measure, c.concept, before.value));
+            }
+        }
         let holds = if c.stands_out { f.stands_out() } else { f.is_usual() };
         (!holds).then(|| format!("{:?} of {} is {:.1} spreads from the norm", c.measure, c.concept, f.z()))
     }
 
+    /// The same measurement of the twin.
+    fn untouched(&self, concept: &'static str, measure: Measure) -> Option<Finding> {
+        self.twin?.findings(concept, true).into_iter().find(|f| f.measure == measure)
+    }
+
     fn quiet(&mut self, id: &str) -> Option<String> {
-        let loud = self.findings(id, true)?.iter().find(|f| f.stands_out())?;
+        let loud: Vec<Finding> = self.findings(id, true)?.iter().copied().filter(Finding::stands_out).collect();
+        // Without the twin nobody can tell whether the untouched picture shows it, too.
+        self.twin?;
+        let loud = loud.into_iter().find(|f| !self.untouched(f.concept, f.measure).is_some_and(|b| b.stands_out()))?;
         Some(format!("{:?} of {id} stands out", loud.measure))
     }
 

@@ -27,6 +27,9 @@ pub struct Claim {
     pub changed: bool,
     /// Whether it stands out (else: is usual).
     pub stands_out: bool,
+    /// The same measurement of the untouched picture under the same degradation, where that is known; it does not stand out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub untouched: Option<f32>,
 }
 
 impl Claim {
@@ -40,6 +43,7 @@ impl Claim {
             spread: f.spread,
             changed,
             stands_out,
+            untouched: None,
         }
     }
 }
@@ -56,7 +60,7 @@ pub enum Basis {
     Masks,
     /// These measurements.
     Measured(Vec<Claim>),
-    /// That no measurement of these concepts, where they changed, stands out.
+    /// That no measurement of these concepts, where they changed, stands out (or it stands out in the untouched twin, too).
     Quiet(Vec<String>),
     /// Nothing: the question lies outside of what pixels show.
     Outside,
@@ -92,6 +96,8 @@ impl Turn {
 /// Measurements of a sample's concepts, taken when first asked for.
 struct Notes<'a> {
     gauge: &'a Gauge<'a>,
+    /// The gauge of the untouched twin.
+    twin: Option<&'a Gauge<'a>>,
     taken: HashMap<(&'static str, bool), Vec<Finding>>,
 }
 
@@ -102,9 +108,9 @@ impl Notes<'_> {
 }
 
 /// All turns of a sample: Det, Cls, {AGE, Loc, TOE} × {image, region, box}, and one free question. A region or box that cannot
-/// be drawn (a face out of the frame) leaves its three out.
-pub fn turns(sample: &Sample, gauge: &Gauge, rng: &mut SmallRng) -> Vec<Turn> {
-    let mut notes = Notes { gauge, taken: HashMap::new() };
+/// be drawn (a face out of the frame) leaves its three out. `twin` measures the untouched twin.
+pub fn turns(sample: &Sample, gauge: &Gauge, twin: Option<&Gauge>, rng: &mut SmallRng) -> Vec<Turn> {
+    let mut notes = Notes { gauge, twin, taken: HashMap::new() };
     let mut out = Vec::with_capacity(12);
     for task in [Task::Det, Task::Cls] {
         out.push(turn(sample, &mut notes, task, Scope::Image, rng));
@@ -185,6 +191,10 @@ fn explained(names: &[&'static str], grounded: bool, notes: &mut Notes, rng: &mu
     for &id in names {
         let mut strong: Vec<Finding> = notes.of(id, true).iter().copied().filter(Finding::stands_out).collect();
         strong.sort_by(|a, b| b.z().abs().total_cmp(&a.z().abs()));
+        // What the untouched picture shows in the same place is no sign of the change.
+        let before = if strong.is_empty() { Vec::new() } else { notes.twin.map_or_else(Vec::new, |t| t.findings(id, true)) };
+        let untouched = |f: &Finding| before.iter().find(|b| b.measure == f.measure);
+        strong.retain(|f| !untouched(f).is_some_and(Finding::stands_out));
         // Two measurements of one trait (against ring and mirror) are one thing to a reader.
         strong.dedup_by(|b, a| a.measure.word() == b.measure.word());
         let wanted = if names.len() == 1 && chance(rng, 0.5) { 2 } else { 1 };
@@ -205,7 +215,9 @@ fn explained(names: &[&'static str], grounded: bool, notes: &mut Notes, rng: &mu
         let predicates: Vec<&str> = said.iter().map(|s| s.1).collect();
         out.push(Sentence {
             text: format!("{subject} {}.", predicates.join(" and ")),
-            basis: Basis::Measured(said.iter().map(|s| Claim::of(&s.0, true, true)).collect()),
+            basis: Basis::Measured(
+                said.iter().map(|s| Claim { untouched: untouched(&s.0).map(|b| b.value), ..Claim::of(&s.0, true, true) }).collect(),
+            ),
         });
     }
     if !quiet.is_empty() {
@@ -213,7 +225,7 @@ fn explained(names: &[&'static str], grounded: bool, notes: &mut Notes, rng: &mu
         let text = match rng.random_range(0..3) {
             0 => format!("In {subject} no single measurement stands out."),
             1 => format!("{} {} changed, but nothing measured there stands out.", text::capital(&subject), verb(&quiet)),
-            _ => format!("The change of {subject} is too slight to be measured."),
+            _ => format!("The change of {subject} leaves nothing that can be measured."),
         };
         out.push(Sentence { text, basis: Basis::Quiet(quiet.iter().map(|q| q.to_string()).collect()) });
     }
