@@ -68,6 +68,7 @@ pub async fn generate<L: Listener>(
         let mut allowed = grammar.allowed();
         if claims_are_grounded && allowed.open && grammar.segs() == 0 && claims_signs(&said) {
             allowed.end = false;
+            allowed.text = grammar.room() != Some(0);
         }
         let forced = if names.open() { names.only() } else { allowed.only() };
         let id = match forced {

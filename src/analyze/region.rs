@@ -81,7 +81,7 @@ pub fn place(photo: &Photo, crop: &Crop, labels: &[u8], request: &Request) -> Re
 }
 
 /// Share of every leaf of a label map that a mask covers.
-fn shares(labels: &[u8], mask: &Mask) -> Vec<f32> {
+pub(crate) fn shares(labels: &[u8], mask: &Mask) -> Vec<f32> {
     let (mut area, mut both) = ([0u32; fict::LEAVES], [0u32; fict::LEAVES]);
     for (l, m) in labels.iter().zip(&mask.data) {
         if let Some(n) = area.get_mut(usize::from(*l)) {

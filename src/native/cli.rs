@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::image::BBox;
-use crate::native::{analyze, annotate, bench, convert, eval, train};
+use crate::native::{analyze, annotate, bench, convert, eval, score, train};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +27,8 @@ enum Command {
     Train(train::Args),
     /// Evaluate the weights on forgeries of persons that training never saw.
     Eval(eval::Args),
+    /// Score grounded answers in a file against true ones.
+    Score(score::Args),
     /// Milliseconds by stage, and peak memory.
     Bench(bench::Args),
 }
@@ -85,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Convert(args) => convert::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match done {

@@ -10,4 +10,5 @@ pub mod eval;
 pub mod export;
 pub mod files;
 pub mod metrics;
+pub mod score;
 pub mod train;

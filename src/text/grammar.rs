@@ -154,9 +154,7 @@ impl Grounded {
         match self.place {
             Place::Outside => {
                 a.text = left >= 2;
-                // A phrase that is begun can always be said to its end.
-                let whole = self.limits.phrase_tokens.saturating_add(WHOLE_PHRASE - 1);
-                a.open = self.segs < self.limits.phrases && left >= whole;
+                a.open = self.room().is_some();
                 a.end = self.tokens > 0;
             }
             Place::Phrase(0) => a.text = true,
@@ -169,6 +167,14 @@ impl Grounded {
             Place::Done => {}
         }
         a
+    }
+
+    /// Tokens of text that may still come before a phrase, of whatever length, no longer fits; `None` if none does. A phrase that
+    /// is begun can always be said to its end.
+    pub fn room(&self) -> Option<usize> {
+        let left = self.limits.tokens.saturating_sub(self.tokens);
+        let whole = self.limits.phrase_tokens.saturating_add(WHOLE_PHRASE - 1);
+        (self.place == Place::Outside && self.segs < self.limits.phrases).then(|| left.checked_sub(whole)).flatten()
     }
 
     /// Takes the next token.

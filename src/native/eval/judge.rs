@@ -1,0 +1,328 @@
+//! One image through the model: its score, its answers against the annotator's, its band as a JPEG.
+
+use super::Args;
+use crate::analyze::region::{Asked, shares};
+use crate::analyze::report::Band;
+use crate::analyze::request::{Request, Silent};
+use crate::analyze::{Analyzer, answer::Verdict, answer::claims_signs, read_back};
+use crate::error::{Error, Result};
+use crate::fict;
+use crate::image::{BBox, Mask, Rgb8, Rle};
+use crate::model::region::RegionMask;
+use crate::model::states::Readout;
+use crate::model::tasks::Evidence;
+use crate::model::vision::crops_to_tensor;
+use crate::native::annotate::text::{self, Qa, Scope};
+use crate::native::annotate::{Sample, Sampler};
+use crate::native::metrics::Overlap;
+use crate::native::metrics::answer::{consistent, contradicts};
+use crate::native::metrics::text::{Pair, bare, phrase_similarity};
+use crate::text::Task;
+use crate::text::ask::THIS_REGION;
+use crate::text::grammar::parse;
+use burn::tensor::Device;
+use rand::{SeedableRng, rngs::SmallRng};
+
+/// Quality of the JPEG that a band must survive.
+const JPEG: u8 = 75;
+
+/// What one image gave.
+pub struct Outcome {
+    /// Of the sample.
+    pub index: u64,
+    pub score: f32,
+    pub band: Band,
+    pub forged: bool,
+    /// Class index of the truth, and of the decoder's choice.
+    pub family: usize,
+    pub guessed: usize,
+    /// Id of the recipe, `none` for untouched.
+    pub recipe: &'static str,
+    /// Steps of the degradation that were taken.
+    pub degraded: Vec<String>,
+    pub answers: Vec<Answered>,
+    /// Score and band of the same image as a JPEG.
+    pub jpeg: Option<(f32, Band)>,
+}
+
+/// What a question was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Image,
+    Region,
+    Box,
+}
+
+/// One answer against its truth.
+pub struct Answered {
+    pub task: Task,
+    pub place: Place,
+    /// Whether there is something to be found there.
+    pub found: bool,
+    pub parses: bool,
+    /// Predicted masks against true ones.
+    pub overlap: Overlap,
+    /// True masks that are recalled.
+    pub recalled: usize,
+    /// The answer's words claim signs of forgery.
+    pub claims: bool,
+    /// Words or masks against the band; only of questions about the whole image, which the score is about.
+    pub contradicts: Option<bool>,
+    /// Of each phrase: its mask lies in the concept it names.
+    pub consistent: Vec<bool>,
+    /// The answer's words and the annotator's.
+    pub words: Pair,
+    /// Predicted masks, if pictures are wanted.
+    pub masks: Vec<Rle>,
+}
+
+/// The encoder's output and the task tokens' reading of it.
+struct Seen<'a> {
+    evidence: &'a Evidence,
+    readout: &'a Readout,
+    verdict: &'a Verdict,
+    band: Band,
+    /// Concept of every pixel in the model's frame.
+    labels: &'a [u8],
+}
+
+/// One image through the model.
+///
+/// # Errors
+/// Those of the sampler and the model.
+pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) -> Result<Outcome> {
+    let sample = sampler.sample(index)?;
+    let side = analyzer.settings.model.enc_image;
+    let encode = |image: &Rgb8| {
+        let pixels = resized(image.data.as_chunks::<3>().0, image.width, side);
+        analyzer.fifa.vision.encode(crops_to_tensor(&[pixels.as_flattened()], side, &Device::flex()))
+    };
+    let labels = resized(&sample.labels, sample.image.width, side);
+    let evidence = encode(&sample.image);
+    let rated = |verdict: &Verdict| {
+        let score = analyzer.settings.calibration.score(verdict.logit);
+        (score, analyzer.settings.calibration.band(score))
+    };
+    pollster::block_on(async {
+        let (readout, verdict) = analyzer.verdict(&evidence, &labels, None).await?;
+        let (score, band) = rated(&verdict);
+        let cls = read_back(readout.cls.clone()).await?;
+        let guessed = (0..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(0);
+        let mut out = Outcome {
+            index,
+            score,
+            band,
+            forged: sample.is_fake(),
+            family: sample.family.index(),
+            guessed,
+            recipe: sample.recipe.map_or("none", |r| r.id()),
+            degraded: taken(&serde_json::to_value(sample.degradation).unwrap_or_default()),
+            answers: vec![],
+            jpeg: None,
+        };
+        let seen = Seen { evidence: &evidence, readout: &readout, verdict: &verdict, band, labels: &labels };
+        for (task, scope) in questions(&sample, index, args) {
+            out.answers.push(ask(analyzer, &sample, &seen, (task, scope), args, index).await?);
+        }
+        if args.takes(args.flip_every, index) {
+            let (_, again) = analyzer.verdict(&encode(&jpeg(&sample.image)?), &labels, None).await?;
+            out.jpeg = Some(rated(&again));
+        }
+        Ok(out)
+    })
+}
+
+/// What is asked of an image, the cheap question first.
+fn questions(sample: &Sample, index: u64, args: &Args) -> Vec<(Task, Scope)> {
+    if args.scores_only {
+        return vec![];
+    }
+    let mut all = vec![(Task::Loc, Scope::Image)];
+    if args.takes(args.explain_every.max(1), index) {
+        all.push((Task::Age, Scope::Image));
+    }
+    if args.takes(args.toe_every, index) {
+        all.push((Task::Toe, Scope::Image));
+    }
+    // Regions and boxes are the annotator's own draws: touched, or as good as free of the artifact.
+    let mut rng = SmallRng::seed_from_u64(index ^ 0x5EED_u64.rotate_left(32));
+    if args.takes(args.region_every, index)
+        && let Some(region) = text::draw_region(sample, &mut rng)
+    {
+        all.extend([(Task::Loc, Scope::Region(region)), (Task::Age, Scope::Region(region))]);
+    }
+    if args.takes(args.box_every, index)
+        && let Some(b) = text::draw_box(sample, &mut rng)
+    {
+        all.extend([(Task::Loc, Scope::Box(b)), (Task::Age, Scope::Box(b))]);
+    }
+    all
+}
+
+/// Asks one question and holds the answer against the annotator's.
+async fn ask(
+    analyzer: &Analyzer,
+    sample: &Sample,
+    seen: &Seen<'_>,
+    (task, scope): (Task, Scope),
+    args: &Args,
+    index: u64,
+) -> Result<Answered> {
+    let side = sample.image.width;
+    let truth = compose(sample, task, scope, 1);
+    let asked = asked(sample, scope, seen.labels, analyzer.settings.model.enc_image);
+    let made = match &asked {
+        None => analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), 0, &mut Silent).await?.0,
+        Some(region) => {
+            let (readout, verdict) = analyzer.verdict(seen.evidence, seen.labels, Some(region)).await?;
+            analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), 0, &mut Silent).await?.0
+        }
+    };
+    let said = match made.seg.clone() {
+        Some(hidden) => {
+            let masks = analyzer.fifa.segment(seen.evidence, hidden).masks;
+            let [_, n, m, _] = masks.dims();
+            enlarge(&read_back(masks).await?, n, m, side)
+        }
+        None => vec![],
+    };
+    let spans = parse(&analyzer.tokenizer, &made.ids);
+    let phrases: Vec<String> = spans.iter().flatten().filter(|s| s.mask.is_some()).map(|s| s.text.trim().to_string()).collect();
+    let text: String = spans.iter().flatten().map(|s| s.text.as_str()).collect();
+    let overlap = Overlap::of(&said, &truth.answer.masks);
+    let named = |concept: &str| fict::concept(concept).map_or("", |c| c.en);
+    let similar = |p: usize, t: usize| match (phrases.get(p), truth.answer.concepts.get(t)) {
+        (Some(phrase), Some(concept)) => phrase_similarity(phrase, named(concept)),
+        _ => 0.0,
+    };
+    let fits = |(phrase, mask): (&String, &Mask)| {
+        let leaves = fict::named(phrase).and_then(|c| fict::leaf_set(c.id));
+        leaves.is_some_and(|set| consistent(mask, &fict::mask_of(&sample.labels, set, side, side)))
+    };
+    Ok(Answered {
+        task,
+        place: match scope {
+            Scope::Image => Place::Image,
+            Scope::Region(_) => Place::Region,
+            Scope::Box(_) => Place::Box,
+        },
+        found: truth.found,
+        parses: spans.is_ok() && made.complete && phrases.len() == said.len(),
+        recalled: overlap.recalled(similar),
+        claims: claims_signs(&text),
+        contradicts: (scope == Scope::Image).then(|| contradicts(seen.band, &text, said.len())),
+        consistent: phrases.iter().zip(&said).map(fits).collect(),
+        words: Pair::new(&text, &references(sample, task, scope, index, args.wordings)),
+        masks: if args.worst.is_some() { said.iter().map(Rle::encode).collect() } else { vec![] },
+        overlap,
+    })
+}
+
+/// The annotator's question and answer; masks do not depend on the seed, wordings do.
+fn compose(sample: &Sample, task: Task, scope: Scope, seed: u64) -> Qa {
+    let task = match task {
+        Task::Age => text::Task::Age,
+        Task::Loc => text::Task::Loc,
+        Task::Toe => text::Task::Toe,
+        Task::Det => text::Task::Det,
+        Task::Cls => text::Task::Cls,
+    };
+    text::compose(sample, task, scope, &mut SmallRng::seed_from_u64(seed))
+}
+
+/// The annotator's answer in up to so many different wordings.
+fn references(sample: &Sample, task: Task, scope: Scope, index: u64, wordings: u64) -> Vec<String> {
+    let mut all: Vec<String> = (0..wordings).map(|k| bare(&compose(sample, task, scope, index * 16 + k).answer.text)).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// The region as the product would hand it over, in the model's frame of `side` px.
+fn asked(sample: &Sample, scope: Scope, labels: &[u8], side: usize) -> Option<Asked> {
+    let (name, mask) = match scope {
+        Scope::Image => return None,
+        Scope::Region(id) => (fict::concept(id).map_or(id, |c| c.en), fict::mask_of(labels, fict::leaf_set(id).unwrap_or(0), side, side)),
+        Scope::Box(b) => {
+            let [x, y, w, h] = b.map(|v| v * side as f32 / sample.image.width as f32);
+            (THIS_REGION, Mask::from_bbox(side, side, &BBox { x, y, w, h }))
+        }
+    };
+    let shares = shares(labels, &mask);
+    Some(Asked { name: name.into(), mask: RegionMask::from_crop_mask(&mask.data, side), shares })
+}
+
+/// A square of values in another size, nearest value. Shipped models see the crop as it is; only the small ones of tests differ.
+fn resized<T: Copy>(values: &[T], from: usize, to: usize) -> Vec<T> {
+    if from == to {
+        return values.to_vec();
+    }
+    let at = |c: usize| (2 * c + 1) * from / (2 * to.max(1));
+    (0..to * to).filter_map(|i| values.get(at(i / to) * from + at(i % to)).copied()).collect()
+}
+
+/// Names of the steps of a recorded degradation that were taken.
+fn taken(record: &serde_json::Value) -> Vec<String> {
+    let was = |v: &serde_json::Value| !(v.is_null() || *v == false);
+    record.as_object().map_or_else(Vec::new, |o| o.iter().filter(|(_, v)| was(v)).map(|(k, _)| k.clone()).collect())
+}
+
+/// The image as a JPEG and back.
+fn jpeg(image: &Rgb8) -> Result<Rgb8> {
+    let failed = |e: ::image::ImageError| Error::Io(format!("JPEG: {e}"));
+    let mut bytes = Vec::new();
+    ::image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, JPEG)
+        .encode(&image.data, image.width as u32, image.height as u32, ::image::ExtendedColorType::Rgb8)
+        .map_err(failed)?;
+    let back = ::image::load_from_memory(&bytes).map_err(failed)?.into_rgb8();
+    Ok(Rgb8 { width: image.width, height: image.height, data: back.into_raw() })
+}
+
+/// Mask logits `[n, m, m]` to the crop's pixels, bilinear, cut at 0.
+fn enlarge(logits: &[f32], n: usize, m: usize, side: usize) -> Vec<Mask> {
+    let k = m as f32 / side as f32;
+    (0..n)
+        .map(|i| {
+            let map = &logits[i * m * m..][..m * m];
+            let mut mask = Mask::new(side, side);
+            for (p, v) in mask.data.iter_mut().enumerate() {
+                let at = |c: usize| ((c as f32 + 0.5) * k - 0.5).clamp(0.0, (m - 1) as f32);
+                let (x, y) = (at(p % side), at(p / side));
+                let (x0, y0) = (x as usize, y as usize);
+                let (x1, y1) = ((x0 + 1).min(m - 1), (y0 + 1).min(m - 1));
+                let (fx, fy) = (x - x0 as f32, y - y0 as f32);
+                let top = map[y0 * m + x0] * (1.0 - fx) + map[y0 * m + x1] * fx;
+                let bottom = map[y1 * m + x0] * (1.0 - fx) + map[y1 * m + x1] * fx;
+                *v = u8::from(top * (1.0 - fy) + bottom * fy > 0.0);
+            }
+            mask
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resizing_takes_the_middle_of_each_cell() {
+        let values: Vec<u8> = (0..36).collect();
+        assert_eq!(resized(&values, 6, 2), [7, 10, 25, 28]);
+        assert_eq!(resized(&values, 6, 6), values);
+        assert!(resized::<u8>(&[], 6, 2).is_empty());
+    }
+
+    #[test]
+    fn logits_grow_to_masks() {
+        let masks = enlarge(&[1.0, -1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -1.0], 2, 2, 4);
+        assert_eq!((masks.len(), masks[1].area()), (2, 0));
+        assert_eq!(masks[0].data, [1, 1, 0, 0].repeat(4));
+    }
+
+    #[test]
+    fn steps_are_those_that_were_taken() {
+        let json = serde_json::json!({ "blur": null, "jpeg": 80, "flip": false, "noise": 0.5 });
+        assert_eq!(taken(&json), ["jpeg", "noise"]);
+        assert!(taken(&serde_json::Value::Null).is_empty());
+    }
+}

@@ -1,0 +1,82 @@
+//! Pictures of the worst cases of each kind, for a person to look at: the crop, and beside it the crop with the changed pixels in
+//! blue and the predicted masks in red (both: violet). Names carry place in the list, index of the sample, score, recipe.
+//!
+//! They show faces of the photo pack, so they are written only into the folder that was asked for.
+
+use super::judge::{Answered, Outcome, Place};
+use crate::analyze::report::Band;
+use crate::error::{Error, Result};
+use crate::image::{Mask, Rgb8};
+use crate::native::annotate::Sampler;
+use crate::native::annotate::sheet::write_png;
+use crate::text::Task;
+use std::path::Path;
+
+/// Writes up to `count` pictures of each kind.
+///
+/// # Errors
+/// [`Error::Io`]; those of the sampler, which makes the samples again.
+pub fn write(dir: &Path, all: &[Outcome], sampler: &Sampler, count: usize) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(|e| Error::Io(format!("{}: {e}", dir.display())))?;
+    let located = |o: &Outcome| o.answers.iter().find(|a| a.task == Task::Loc && a.place == Place::Image).map(|a| a.overlap.miou_sym());
+    let kinds: [(&str, Vec<(f64, &Outcome)>); 4] = [
+        ("false_alarm", all.iter().filter(|o| !o.forged && o.band >= Band::Signs).map(|o| (-f64::from(o.score), o)).collect()),
+        ("missed", all.iter().filter(|o| o.forged && o.band == Band::NoSign).map(|o| (f64::from(o.score), o)).collect()),
+        ("misplaced", all.iter().filter(|o| o.forged).filter_map(|o| Some((located(o)?, o))).filter(|o| o.0 < 0.5).collect()),
+        (
+            "flipped",
+            all.iter()
+                .filter_map(|o| Some((-f64::from((o.score - o.jpeg?.0).abs()), o)))
+                .filter(|(_, o)| o.jpeg.is_some_and(|j| j.1 != o.band))
+                .collect(),
+        ),
+    ];
+    for (kind, mut cases) in kinds {
+        cases.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for (i, (_, o)) in cases.into_iter().take(count).enumerate() {
+            let sample = sampler.sample(o.index)?;
+            let said = union(o.answers.iter().find(|a| a.task == Task::Loc && a.place == Place::Image), &sample.artifact)?;
+            let name = format!("{kind}-{:03}-{}-{:.2}-{}.png", i + 1, o.index, o.score, o.recipe);
+            write_png(&beside(&sample.image, &sample.artifact, &said), &dir.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// All predicted masks as one, of the size of `like`.
+fn union(answer: Option<&Answered>, like: &Mask) -> Result<Mask> {
+    let mut all = Mask::new(like.width, like.height);
+    for rle in answer.map_or(&[][..], |a| a.masks.as_slice()) {
+        all = all.union(&rle.decode()?)?;
+    }
+    Ok(all)
+}
+
+/// Crop | crop with truth in blue and prediction in red.
+fn beside(image: &Rgb8, truth: &Mask, said: &Mask) -> Rgb8 {
+    let (w, h) = (image.width, image.height);
+    let mut out = Rgb8 { width: 2 * w, height: h, data: vec![0; 6 * w * h] };
+    for (y, row) in image.data.chunks_exact(3 * w).enumerate() {
+        out.data[6 * w * y..][..3 * w].copy_from_slice(row);
+        for (x, p) in row.as_chunks::<3>().0.iter().enumerate() {
+            let (t, s) = (truth.get(x, y), said.get(x, y));
+            let tint = |v: u8, on: bool| if t || s { v / 2 + if on { 127 } else { 0 } } else { v };
+            out.data[6 * w * y + 3 * (w + x)..][..3].copy_from_slice(&[tint(p[0], s), tint(p[1], false), tint(p[2], t)]);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truth_is_blue_and_prediction_red() {
+        let image = Rgb8 { width: 2, height: 1, data: vec![100; 6] };
+        let mask = |bits: &[u8]| Mask { width: 2, height: 1, data: bits.to_vec() };
+        let out = beside(&image, &mask(&[1, 0]), &mask(&[1, 1]));
+        assert_eq!((out.width, out.height), (4, 1));
+        assert_eq!(out.data, [100, 100, 100, 100, 100, 100, 177, 50, 177, 177, 50, 50]);
+    }
+}
