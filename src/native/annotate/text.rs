@@ -16,8 +16,13 @@ use crate::image::Mask;
 
 /// Most phrases (and masks) of one answer.
 pub const MAX_PHRASES: usize = 3;
-/// Least area of a target mask, px of 448².
+/// Least area of a target mask, px of 448²; less in smaller pictures.
 const LEAST_TARGET: usize = 24;
+
+/// [`LEAST_TARGET`] for the sample's side.
+fn least_target(sample: &Sample) -> f32 {
+    LEAST_TARGET as f32 * (sample.image.width as f32 / super::sampler::SIDE as f32).powi(2)
+}
 /// At most this part of a region or of the artifact may overlap for "no sign".
 const FREE: f32 = 0.05;
 
@@ -96,7 +101,7 @@ pub fn draw_region(sample: &Sample, rng: &mut SmallRng) -> Option<&'static str> 
             }
         }
         let (covered, share) = (both as f32 / own.max(1) as f32, both as f32 / total.max(1.0));
-        if both as usize >= LEAST_TARGET && (covered >= lift::COVERED || share >= lift::SHARE) {
+        if both as f32 >= least_target(sample) && (covered >= lift::COVERED || share >= lift::SHARE) {
             touched.push(c.id);
         } else if covered < FREE && share < FREE {
             free.push(c.id);
@@ -213,7 +218,7 @@ pub(super) fn targets(sample: &Sample, scope: Scope) -> Vec<(&'static str, Mask)
         all.sort_by_key(|t| std::cmp::Reverse(t.2));
         all.into_iter().take(MAX_PHRASES).map(|t| (t.0, t.1)).collect()
     };
-    let least = LEAST_TARGET as f32;
+    let least = least_target(sample);
     match scope {
         Scope::Image => {
             let found = part(&sample.concepts, None, least);
@@ -261,6 +266,30 @@ pub(super) fn in_box(sample: &Sample, scope: Scope) -> Option<&'static str> {
     }
     let best = (0..fict::LEAVES).max_by_key(|&l| count[l]).filter(|&l| count[l] > 0);
     best.and_then(|l| fict::leaf_id(l as u8))
+}
+
+/// Whether a region or box is as good as free of the artifact (at most 5 % of it and of the artifact), so that "nothing found"
+/// can be said of it. The whole picture is free if nothing was changed.
+pub(super) fn is_free(sample: &Sample, scope: Scope) -> bool {
+    let side = sample.image.width;
+    let total = area(&sample.artifact);
+    let inside: Box<dyn Fn(usize) -> bool> = match scope {
+        Scope::Image => return total == 0,
+        Scope::Region(id) => {
+            let set = fict::leaf_set(id).unwrap_or(0);
+            Box::new(move |i| holds(set, sample.labels[i]))
+        }
+        Scope::Box([x, y, w, h]) => Box::new(move |i| {
+            let (px, py) = ((i % side) as f32, (i / side) as f32);
+            px >= x && py >= y && px < x + w && py < y + h
+        }),
+    };
+    let (mut own, mut both) = (0usize, 0usize);
+    for (_, &a) in sample.artifact.data.iter().enumerate().filter(|(i, _)| inside(*i)) {
+        own += 1;
+        both += usize::from(a == 1);
+    }
+    both as f32 <= FREE * own as f32 && both as f32 <= FREE * total as f32
 }
 
 /// Artifact ∩ leaves ∩ box. With all leaves ([`LeafSet::MAX`]) pixels of no leaf count, too.

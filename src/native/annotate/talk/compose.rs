@@ -116,7 +116,9 @@ pub fn turns(sample: &Sample, gauge: &Gauge, twin: Option<&Gauge>, rng: &mut Sma
         out.push(turn(sample, &mut notes, task, Scope::Image, rng));
     }
     let scopes = [Some(Scope::Image), text::draw_region(sample, rng).map(Scope::Region), text::draw_box(sample, rng).map(Scope::Box)];
-    for scope in scopes.into_iter().flatten() {
+    // A scope with a little of the change, too little to be named, gets no turn: neither answer would be right.
+    let clear = |s: &Scope| text::is_free(sample, *s) || !text::targets(sample, *s).is_empty();
+    for scope in scopes.into_iter().flatten().filter(clear) {
         for task in [Task::Age, Task::Loc, Task::Toe] {
             out.push(turn(sample, &mut notes, task, scope, rng));
         }
