@@ -132,7 +132,7 @@ pub fn part_labels(mesh: &[[f32; 3]], width: usize, height: usize) -> Vec<u8> {
 }
 
 /// Rank and mesh points of a part's outline; mirrored parts are resolved here.
-fn outline(part: &Concept) -> (u8, Vec<u16>) {
+pub(crate) fn outline(part: &Concept) -> (u8, Vec<u16>) {
     match part.shape {
         Shape::Outline { rank, points } => (rank, points.to_vec()),
         Shape::MirrorOf(of) => match concept(of).map(|c| c.shape) {

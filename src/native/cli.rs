@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::image::BBox;
-use crate::native::{analyze, bench, convert, demo, eval, fict, score, train, verify};
+use crate::native::{analyze, annotate, bench, convert, demo, eval, fict, score, train, verify};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +23,8 @@ enum Command {
     Verify(verify::Args),
     /// Print the tree of facial concepts, or show its leaves on a photo.
     Fict(fict::Args),
+    /// Make, check and show data sets of annotated forgeries.
+    Annotate(annotate::command::Args),
     /// Turn upstream packages into a folder of weights.
     Convert(convert::Args),
     /// Train the model.
@@ -89,6 +91,11 @@ pub fn run() -> ExitCode {
             Err(e) => Err(e),
         },
         Command::Fict(args) => fict::run(&args),
+        // Its code tells "some files were skipped" and "a check failed" from success.
+        Command::Annotate(args) => match annotate::command::run(&args) {
+            Ok(code) => return ExitCode::from(code),
+            Err(e) => Err(e),
+        },
         Command::Convert(args) => convert::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),

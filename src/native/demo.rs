@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> Result<()> {
     let face = faces.first().ok_or_else(|| Error::Request("the photo has no usable face".into()))?;
     let portrait = Photo::in_memory("portrait", Split::Test, photo.picture.rgb.clone(), face.mesh.clone());
     let crop = cut(&portrait, &photo.picture.rgb, SIDE, &Augment::NONE);
-    let labels = fict::labels(&crop.mesh, SIDE, SIDE);
+    let labels = fict::part_labels(&crop.mesh, SIDE, SIDE);
     let face = Face { image: &crop.image, mesh: &crop.mesh, labels: &labels, texel: crop.texel };
     fs::create_dir_all(&args.out)?;
     // Any fixed seed: the pictures must come out the same in each build.

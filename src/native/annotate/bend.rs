@@ -6,7 +6,7 @@
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use super::pixels::{Rect, between, chance};
+use super::pixels::{Img, Rect, between, chance};
 use super::recipe::{Face, Forged, graded};
 use crate::fict::{mesh::TRIANGLES, raster::fill_polygon};
 use crate::image::Mask;
@@ -21,12 +21,12 @@ const ZOOM_PEAK: f32 = 0.286;
 
 /// One anchored push: centre, radius, and either a shift or a radial scaling of the surroundings.
 #[derive(Debug, Clone, Copy)]
-struct Push {
-    centre: [f32; 2],
-    radius: f32,
-    shift: [f32; 2],
+pub(super) struct Push {
+    pub centre: [f32; 2],
+    pub radius: f32,
+    pub shift: [f32; 2],
     /// Radial: the offset from the centre is multiplied by 1 + `zoom`.
-    zoom: f32,
+    pub zoom: f32,
 }
 
 impl Push {
@@ -52,21 +52,13 @@ const KINDS: [&str; 9] =
 
 /// Moves one to three features. `None` when the face is too small to bend.
 pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Forged> {
-    let (w, h) = (face.image.width, face.image.height);
     let m = face.mesh;
     let p = |i: usize| [m[i][0], m[i][1]];
     let size = (m[454][0] - m[234][0]).hypot(m[454][1] - m[234][1]);
     if size < 20.0 {
         return None;
     }
-    // The head's own axes: "up" must follow a tilted head.
-    let down = {
-        let d = [m[152][0] - m[10][0], m[152][1] - m[10][1]];
-        let n = d[0].hypot(d[1]).max(1.0);
-        [d[0] / n, d[1] / n]
-    };
-    let left = [down[1], -down[0]]; // towards the subject's left, which is +x on an upright photo
-    let along = |a: f32, b: f32| [a * left[0] + b * down[0], a * left[1] + b * down[1]];
+    let along = axes(m);
     let amount = graded(rng, difficulty, 1.0, 0.42);
     let wanted = if chance(rng, 0.25) { rng.random_range(2..=3) } else { 1 };
     let (mut pushes, mut kinds): (Vec<Push>, Vec<&'static str>) = (Vec::new(), Vec::new());
@@ -128,6 +120,24 @@ pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Fo
             }
         }
     }
+    let (image, mask, mesh, strongest) = bent(face, &pushes);
+    Some(Forged { image, mask, mesh, parts: kinds, params: vec![("amount", amount), ("strongest_px", strongest)] })
+}
+
+/// The head's own axes ("up" must follow a tilted head): maps (towards the subject's left, downwards) to pixels.
+pub(super) fn axes(m: &[[f32; 3]]) -> impl Fn(f32, f32) -> [f32; 2] + use<> {
+    let d = [m[152][0] - m[10][0], m[152][1] - m[10][1]];
+    let n = d[0].hypot(d[1]).max(1.0);
+    let down = [d[0] / n, d[1] / n];
+    let left = [down[1], -down[0]]; // +x on an upright photo
+    move |a: f32, b: f32| [a * left[0] + b * down[0], a * left[1] + b * down[1]]
+}
+
+/// The face moved by `pushes`: picture, pixels that moved visibly, mesh, strongest displacement in px.
+pub(super) fn bent(face: &Face, pushes: &[Push]) -> (Img, Mask, Vec<[f32; 3]>, f32) {
+    let (w, h) = (face.image.width, face.image.height);
+    let m = face.mesh;
+    let p = |i: usize| [m[i][0], m[i][1]];
     let bend = |x: f32, y: f32| {
         pushes.iter().fold([0.0f32; 2], |u, q| {
             let v = q.at(x, y);
@@ -144,7 +154,7 @@ pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Fo
     let strongest = pushes.iter().map(Push::peak).fold(0.0, f32::max);
     let mut image = face.image.clone();
     let mut mask = Mask { width: w, height: h, data: vec![0; w * h] };
-    for q in &pushes {
+    for q in pushes {
         let lo = |k: usize| (q.centre[k] - q.radius).max(0.0) as usize;
         let hi = |k: usize, n: usize| ((q.centre[k] + q.radius).max(0.0) as usize + 1).min(n);
         let rect = Rect { x0: lo(0).min(w), y0: lo(1).min(h), x1: hi(0, w).max(lo(0).min(w)), y1: hi(1, h).max(lo(1).min(h)) };
@@ -179,7 +189,7 @@ pub fn local_warp(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<Fo
         }
         (v[0], v[1]) = (at[0], at[1]);
     }
-    Some(Forged { image, mask, mesh, parts: kinds, params: vec![("amount", amount), ("strongest_px", strongest)] })
+    (image, mask, mesh, strongest)
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ impl Degradation {
 }
 
 /// Bilinear when growing, box-averaged bilinear when shrinking.
-fn resized(img: &Img, w: usize, h: usize) -> Img {
+pub(super) fn resized(img: &Img, w: usize, h: usize) -> Img {
     let (sx, sy) = (img.width as f32 / w as f32, img.height as f32 / h as f32);
     let sub = (sx.max(sy).ceil() as usize).clamp(1, 4);
     let mut out = Img::new(w, h);
@@ -81,7 +81,7 @@ fn resized(img: &Img, w: usize, h: usize) -> Img {
 }
 
 /// Encodes and decodes; `None` if the codec refuses (it does not for sizes used here).
-fn jpeg(rgb: &Rgb8, quality: u8) -> Option<Rgb8> {
+pub(super) fn jpeg(rgb: &Rgb8, quality: u8) -> Option<Rgb8> {
     let mut bytes = Vec::new();
     ::image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality)
         .encode(&rgb.data, rgb.width as u32, rgb.height as u32, ::image::ExtendedColorType::Rgb8)

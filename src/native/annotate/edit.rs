@@ -7,13 +7,15 @@ use super::recipe::{Face, Forged, Part, Shape, graded};
 use crate::fict::{self, Set};
 
 /// Concepts whose texture may be borrowed.
-const SKIN: [&str; 4] = ["cheeks", "jaw", "forehead", "philtrum"];
+pub(super) const SKIN: [&str; 4] = ["cheeks", "jaw", "forehead", "philtrum"];
 
-fn leaves(parts: &[&'static Part]) -> Set {
+/// The leaves of several parts.
+pub(super) fn leaves(parts: &[&'static Part]) -> Set {
     parts.iter().fold(0, |s, p| s | p.leaves())
 }
 
-fn forged(face: &Face, shape: &Shape, over: &Img, parts: &[&'static Part], params: Vec<(&'static str, f32)>) -> Forged {
+/// `over` laid on the face through a shape, with the record of it.
+pub(super) fn forged(face: &Face, shape: &Shape, over: &Img, parts: &[&'static Part], params: Vec<(&'static str, f32)>) -> Forged {
     let (w, h) = (face.image.width, face.image.height);
     Forged {
         image: shape.blend(face.image, over, 1.0),

@@ -14,20 +14,33 @@
 //! 7. [`sheet`]: contact sheets to look at.
 
 pub mod bend;
+pub mod command;
 pub mod crop;
+pub mod dataset;
 pub mod degrade;
 pub mod edit;
+pub mod evidence;
+#[cfg(test)]
+mod golden;
 pub mod pack;
 pub mod pixels;
 pub mod recipe;
+pub mod reenact;
+pub mod retouch;
 pub mod sampler;
+pub mod set;
 pub mod sheet;
+pub mod splice;
 pub mod swap;
+pub mod talk;
 pub mod text;
+pub mod texture;
+pub mod wild;
 pub mod wording;
 
 pub use crate::fict::lift::ConceptHit;
 pub use pack::{Pack, Photo, Split};
 pub use recipe::{Family, Recipe};
 pub use sampler::{Sample, Sampler};
+pub use set::RecipeSet;
 pub use sheet::contact_sheet;

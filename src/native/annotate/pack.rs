@@ -33,6 +33,8 @@ impl Split {
 #[derive(Debug, Clone)]
 enum Pixels {
     File(PathBuf),
+    /// A file of unknown origin: decoded under limits, turned upright.
+    Upright(PathBuf),
     Memory(Rgb8),
 }
 
@@ -57,6 +59,12 @@ impl Photo {
         Self { file: format!("memory/{person}"), person: person.into(), source: "memory".into(), split, mesh, pixels: Pixels::Memory(rgb) }
     }
 
+    /// A photo outside of a pack: its person is its file. `mesh` is in pixels of the upright photo.
+    pub fn upright(name: &str, path: &Path, split: Split, mesh: Vec<[f32; 3]>) -> Self {
+        let pixels = Pixels::Upright(path.to_path_buf());
+        Self { file: name.into(), person: name.into(), source: "folder".into(), split, mesh, pixels }
+    }
+
     /// Decodes the photo.
     ///
     /// # Errors
@@ -64,6 +72,10 @@ impl Photo {
     pub fn load(&self) -> Result<Rgb8> {
         match &self.pixels {
             Pixels::Memory(rgb) => Ok(rgb.clone()),
+            Pixels::Upright(path) => {
+                let bytes = std::fs::read(path).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?;
+                Ok(crate::image::decode(&bytes)?.rgb)
+            }
             Pixels::File(path) => {
                 let bytes = std::fs::read(path).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?;
                 let picture = ::image::load_from_memory(&bytes)

@@ -21,24 +21,86 @@ pub enum Recipe {
     PartSmooth,
     PartInpaint,
     LocalWarp,
+    WholeSwap,
+    GhostSplice,
+    MouthWarp,
+    EyeWarp,
+    BrowWarp,
+    OutlineWarp,
+    EyeEnlarge,
+    MakeUp,
+    Recolour,
+    IrisRecolour,
+    AgeTexture,
+    Resample,
+    CopyMove,
 }
 
 impl Recipe {
-    pub const ALL: [Self; 6] = [Self::PartSwap, Self::SelfBlend, Self::PartBlur, Self::PartSmooth, Self::PartInpaint, Self::LocalWarp];
+    pub const ALL: [Self; 19] = [
+        Self::PartSwap,
+        Self::SelfBlend,
+        Self::PartBlur,
+        Self::PartSmooth,
+        Self::PartInpaint,
+        Self::LocalWarp,
+        Self::WholeSwap,
+        Self::GhostSplice,
+        Self::MouthWarp,
+        Self::EyeWarp,
+        Self::BrowWarp,
+        Self::OutlineWarp,
+        Self::EyeEnlarge,
+        Self::MakeUp,
+        Self::Recolour,
+        Self::IrisRecolour,
+        Self::AgeTexture,
+        Self::Resample,
+        Self::CopyMove,
+    ];
 
     pub fn id(self) -> &'static str {
-        ["part_swap", "self_blend", "part_blur", "part_smooth", "part_inpaint", "local_warp"][self as usize]
+        match self {
+            Self::PartSwap => "part_swap",
+            Self::SelfBlend => "self_blend",
+            Self::PartBlur => "part_blur",
+            Self::PartSmooth => "part_smooth",
+            Self::PartInpaint => "part_inpaint",
+            Self::LocalWarp => "local_warp",
+            Self::WholeSwap => "whole_swap",
+            Self::GhostSplice => "ghost_splice",
+            Self::MouthWarp => "mouth_warp",
+            Self::EyeWarp => "eye_warp",
+            Self::BrowWarp => "brow_warp",
+            Self::OutlineWarp => "outline_warp",
+            Self::EyeEnlarge => "eye_enlarge",
+            Self::MakeUp => "make_up",
+            Self::Recolour => "recolour",
+            Self::IrisRecolour => "iris_recolour",
+            Self::AgeTexture => "age_texture",
+            Self::Resample => "resample",
+            Self::CopyMove => "copy_move",
+        }
     }
 
     pub fn family(self) -> Family {
         match self {
-            Self::PartSwap | Self::SelfBlend => Family::FaceSwap,
-            Self::PartBlur | Self::PartSmooth | Self::PartInpaint => Family::AttributeEdit,
-            Self::LocalWarp => Family::Reenactment,
+            Self::PartSwap | Self::SelfBlend | Self::WholeSwap | Self::GhostSplice => Family::FaceSwap,
+            Self::LocalWarp | Self::MouthWarp | Self::EyeWarp | Self::BrowWarp | Self::OutlineWarp => Family::Reenactment,
+            Self::PartBlur
+            | Self::PartSmooth
+            | Self::PartInpaint
+            | Self::EyeEnlarge
+            | Self::MakeUp
+            | Self::Recolour
+            | Self::IrisRecolour
+            | Self::AgeTexture
+            | Self::Resample
+            | Self::CopyMove => Family::AttributeEdit,
         }
     }
 
-    /// How often it is drawn among forgeries.
+    /// How often it is drawn among the forgeries of its set (see [`super::set::RecipeSet`]).
     pub fn weight(self) -> f32 {
         match self {
             Self::PartSwap => 0.30,
@@ -47,7 +109,19 @@ impl Recipe {
             Self::PartSmooth => 0.08,
             Self::PartInpaint => 0.15,
             Self::LocalWarp => 0.12,
+            Self::WholeSwap => 0.20,
+            _ => 0.10,
         }
+    }
+
+    /// Whether it takes pixels from another person.
+    pub fn needs_donor(self) -> bool {
+        matches!(self, Self::PartSwap | Self::WholeSwap)
+    }
+
+    /// Made for tests alone: what training must never have seen.
+    pub fn is_unseen(self) -> bool {
+        matches!(self, Self::GhostSplice | Self::CopyMove)
     }
 }
 
@@ -98,6 +172,26 @@ pub const PARTS: &[Part] = &[
     part("left_forehead", &["left_forehead"],                                   [0.0, 0.2, 0.4, 0.6, 0.8]),
     part("philtrum", &["philtrum"],                                             [0.0, 0.2, 0.4, 0.6, 0.8]),
 ];
+
+/// A part of [`PARTS`] by id.
+pub fn named_part(id: &str) -> Option<&'static Part> {
+    PARTS.iter().find(|p| p.id == id)
+}
+
+/// One to `most` different parts of a list of ids, disjoint; empty only if the list is.
+pub fn draw_named(ids: &[&str], most: usize, rng: &mut SmallRng) -> Vec<&'static Part> {
+    let wanted = rng.random_range(1..=most.max(1));
+    let mut parts: Vec<&'static Part> = Vec::new();
+    let mut taken: Set = 0;
+    for _ in 0..wanted * 3 {
+        let Some(part) = ids.get(rng.random_range(0..ids.len().max(1))).and_then(|id| named_part(id)) else { continue };
+        if parts.len() < wanted && part.leaves() & taken == 0 {
+            taken |= part.leaves();
+            parts.push(part);
+        }
+    }
+    parts
+}
 
 impl Part {
     /// The leaves of the part.

@@ -11,12 +11,14 @@ use super::degrade::Degradation;
 use super::pack::{Pack, Split};
 use super::pixels::{Img, weighted};
 use super::recipe::{Face, Family, Forged, Recipe, draw_parts};
-use super::{bend, edit, swap};
+use super::set::RecipeSet;
+use super::wild::Wild;
+use super::{bend, edit, reenact, retouch, splice, swap, texture};
 use crate::error::{Error, Result};
 use crate::fict::{self, lift};
 use crate::image::{Mask, Rgb8};
 
-/// Side of the crop, px.
+/// Side of the crop, px, unless [`Sampler::with_side`] says otherwise.
 pub const SIDE: usize = 448;
 /// Least mean change over the mask, in levels; weaker forgeries are drawn again, cruder.
 const LEAST_LEVELS: f32 = 1.5;
@@ -26,7 +28,7 @@ const DONORS: usize = 6;
 /// One annotated picture.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// 448 × 448.
+    /// Square, [`SIDE`] × [`SIDE`] unless the sampler has another side.
     pub image: Rgb8,
     /// 478 points in pixels of `image`.
     pub mesh: Vec<[f32; 3]>,
@@ -46,7 +48,17 @@ pub struct Sample {
     pub hits: Vec<lift::ConceptHit>,
     /// Concepts to name (lifted), most of the artifact first.
     pub concepts: Vec<&'static str>,
+    /// What the first set does to a picture; all `None` for the others.
     pub degradation: Degradation,
+    /// What the other sets do to it.
+    pub wild: Option<Wild>,
+    /// The untouched picture under the same degradation, beside a forgery (not in the first set): what stands out in it, too, is
+    /// no evidence of the forgery.
+    pub twin: Option<Rgb8>,
+    /// How many photos were tried before this one. At 0 the other sample of a pair is the twin.
+    pub attempt: u64,
+    /// Width and height of the photo that the crop was cut from, px.
+    pub photo: [usize; 2],
     pub person: String,
     pub file: String,
     /// Person of the donor, for swaps.
@@ -75,6 +87,8 @@ pub struct Sampler {
     photos: Vec<usize>,
     seed: u64,
     difficulty: std::ops::RangeInclusive<f32>,
+    set: RecipeSet,
+    side: usize,
 }
 
 impl Sampler {
@@ -82,16 +96,39 @@ impl Sampler {
     /// `Request` when the split holds fewer than two persons.
     pub fn new(pack: std::sync::Arc<Pack>, split: Split, seed: u64) -> Result<Self> {
         let photos = pack.of_split(split);
+        Self::of(pack, photos, seed, &format!("split {split:?}"))
+    }
+
+    /// A sampler over every photo of the pack, whatever its split.
+    ///
+    /// # Errors
+    /// `Request` when there are fewer than two persons.
+    pub fn over_all(pack: std::sync::Arc<Pack>, seed: u64) -> Result<Self> {
+        let photos = (0..pack.photos.len()).collect();
+        Self::of(pack, photos, seed, "the folder")
+    }
+
+    fn of(pack: std::sync::Arc<Pack>, photos: Vec<usize>, seed: u64, what: &str) -> Result<Self> {
         let first = photos.first().map(|&i| &pack.photos[i].person);
         if !photos.iter().any(|&i| Some(&pack.photos[i].person) != first) {
-            return Err(Error::Request(format!("split {split:?} needs two persons, has {} photos", photos.len())));
+            return Err(Error::Request(format!("{what} needs two persons, has {} photos", photos.len())));
         }
-        Ok(Self { pack, photos, seed, difficulty: 0.0..=1.0 })
+        Ok(Self { pack, photos, seed, difficulty: 0.0..=1.0, set: RecipeSet::First, side: SIDE })
     }
 
     /// The same sampler with difficulties drawn from `range` (a curriculum; evaluation uses the whole 0..=1).
     pub fn with_difficulty(self, range: std::ops::RangeInclusive<f32>) -> Self {
         Self { difficulty: range, ..self }
+    }
+
+    /// The same sampler with another set of recipes; all but [`RecipeSet::First`] come with the full range of degradations.
+    pub fn with_set(self, set: RecipeSet) -> Self {
+        Self { set, ..self }
+    }
+
+    /// The same sampler with crops of `side` px.
+    pub fn with_side(self, side: usize) -> Self {
+        Self { side, ..self }
     }
 
     /// Number of photos of the split.
@@ -120,7 +157,7 @@ impl Sampler {
     fn drawn(&self, index: u64, forged: bool) -> Result<Sample> {
         let mut rng = self.stream(index, 0);
         let _: bool = rng.random();
-        let recipe = forged.then(|| *weighted(&mut rng, &Recipe::ALL, |r| r.weight()));
+        let recipe = forged.then(|| *weighted(&mut rng, self.set.recipes(), |r| r.weight()));
         // Its own stream: whether a recipe was drawn must not shift it.
         let mut rng = self.stream(index, 1);
         let (low, high) = (*self.difficulty.start(), *self.difficulty.end());
@@ -128,7 +165,11 @@ impl Sampler {
         let order = Order { recipe, difficulty, augment: true, degrade: true };
         // A photo on which this recipe cannot be made is replaced by another; the class stays as drawn.
         let made = (0..8).map(|attempt| self.make_from(index, attempt, order)).find(|m| !matches!(m, Err(Error::Request(_))));
-        made.unwrap_or_else(|| self.make_from(index, 0, order))
+        // Larger sets hold recipes that some photos cannot take at all (irises of two pixels): then another recipe is made.
+        let others = if self.set.is_first() { &[][..] } else { self.set.recipes() };
+        let instead = |k: usize| self.make_from(index, 8 + k as u64, Order { recipe: order.recipe.map(|_| others[k]), ..order });
+        made.or_else(|| (0..others.len()).map(instead).find(|m| !matches!(m, Err(Error::Request(_)))))
+            .unwrap_or_else(|| self.make_from(index, 0, order))
     }
 
     /// The sample of this index with recipe and difficulty given (contact sheets, tests, evaluation per recipe).
@@ -143,20 +184,26 @@ impl Sampler {
         let mut rng = self.stream(index, 16 + attempt);
         let photo = &self.pack.photos[self.photos[rng.random_range(0..self.photos.len())]];
         let augment = if order.augment { Augment::draw(&mut rng) } else { Augment::NONE };
-        let crop = crop::load(photo, SIDE, &augment)?;
+        let rgb = photo.load()?;
+        let side = self.side;
+        let crop = crop::cut(photo, &rgb, side, &augment);
         let mut sample = Sample {
             image: Rgb8 { width: 0, height: 0, data: Vec::new() },
-            labels: fict::part_labels(&crop.mesh, SIDE, SIDE),
+            labels: fict::part_labels(&crop.mesh, side, side),
             mesh: crop.mesh.clone(),
             family: Family::Real,
             recipe: None,
             difficulty: 0.0,
             parts: Vec::new(),
             params: Vec::new(),
-            artifact: Mask { width: SIDE, height: SIDE, data: vec![0; SIDE * SIDE] },
+            artifact: Mask { width: side, height: side, data: vec![0; side * side] },
             hits: Vec::new(),
             concepts: Vec::new(),
             degradation: Degradation::default(),
+            wild: None,
+            twin: None,
+            attempt,
+            photo: [rgb.width, rgb.height],
             person: photo.person.clone(),
             file: photo.file.clone(),
             donor: None,
@@ -164,13 +211,13 @@ impl Sampler {
         let mut image = std::borrow::Cow::Borrowed(&crop.image);
         if let Some(recipe) = order.recipe {
             let face = Face { image: &crop.image, mesh: &crop.mesh, labels: &sample.labels, texel: crop.texel };
-            let donor = if recipe == Recipe::PartSwap { Some(self.donor(photo, &augment, &mut rng)?) } else { None };
+            let donor = if recipe.needs_donor() { Some(self.donor(photo, &augment, &mut rng)?) } else { None };
             let (forged, difficulty) = forge(&face, donor.as_ref().map(|d| &d.1), recipe, order.difficulty, &mut rng)
                 .ok_or_else(|| Error::Request(format!("{}: {} cannot be made", photo.file, recipe.id())))?;
             sample.family = recipe.family();
             sample.recipe = Some(recipe);
             sample.difficulty = difficulty;
-            sample.labels = fict::part_labels(&forged.mesh, SIDE, SIDE);
+            sample.labels = fict::part_labels(&forged.mesh, side, side);
             sample.hits = lift::hits(&sample.labels, &forged.mask);
             sample.concepts = lift::lifted(&sample.labels, &sample.hits);
             sample.mesh = forged.mesh;
@@ -181,6 +228,15 @@ impl Sampler {
             image = std::borrow::Cow::Owned(forged.image);
         }
         let mut after = self.stream(index, 2);
+        if order.degrade && !self.set.is_first() {
+            let wild = Wild::draw(&mut after);
+            if order.recipe.is_some() {
+                sample.twin = Some(wild.apply(&crop.image, &mut after.clone()));
+            }
+            sample.image = wild.apply(&image, &mut after);
+            sample.wild = Some(wild);
+            return Ok(sample);
+        }
         if order.degrade {
             sample.degradation = Degradation::draw(&mut after);
         }
@@ -206,7 +262,7 @@ impl Sampler {
             }
         }
         let photo = &self.pack.photos[best.map_or(0, |b| b.1)];
-        Ok((photo.person.clone(), crop::load(photo, SIDE, augment)?))
+        Ok((photo.person.clone(), crop::load(photo, self.side, augment)?))
     }
 
     fn stream(&self, index: u64, part: u64) -> SmallRng {
@@ -227,17 +283,25 @@ fn forge(face: &Face, donor: Option<&Cropped>, recipe: Recipe, difficulty: f32, 
     let before: &Img = face.image;
     for attempt in 0..8 {
         let d = difficulty * [1.0, 0.8, 0.6, 0.4, 0.2, 0.0, 0.0, 0.0][attempt];
-        let parts = draw_parts(recipe, rng);
+        let other = donor.map(|c| Face { image: &c.image, mesh: &c.mesh, labels: &[], texel: c.texel });
+        let parts = if (recipe as usize) < RecipeSet::First.recipes().len() { draw_parts(recipe, rng) } else { Vec::new() };
         let forged = match recipe {
-            Recipe::PartSwap => donor.and_then(|c| {
-                let other = Face { image: &c.image, mesh: &c.mesh, labels: &[], texel: c.texel };
-                swap::part_swap(face, &other, &parts, d, rng)
-            }),
+            Recipe::PartSwap => other.and_then(|o| swap::part_swap(face, &o, &parts, d, rng)),
             Recipe::SelfBlend => swap::self_blend(face, &parts, d, rng),
             Recipe::PartBlur => edit::part_blur(face, &parts, d, rng),
             Recipe::PartSmooth => edit::part_smooth(face, &parts, d, rng),
             Recipe::PartInpaint => edit::part_inpaint(face, &parts, d, rng),
             Recipe::LocalWarp => bend::local_warp(face, d, rng),
+            Recipe::WholeSwap => other.and_then(|o| splice::whole_swap(face, &o, d, rng)),
+            Recipe::GhostSplice => splice::ghost_splice(face, d, rng),
+            Recipe::MouthWarp | Recipe::EyeWarp | Recipe::BrowWarp | Recipe::OutlineWarp => reenact::feature_warp(face, recipe, d, rng),
+            Recipe::EyeEnlarge => reenact::eye_enlarge(face, d, rng),
+            Recipe::MakeUp => retouch::make_up(face, d, rng),
+            Recipe::Recolour => retouch::recolour(face, d, rng),
+            Recipe::IrisRecolour => retouch::iris_recolour(face, d, rng),
+            Recipe::AgeTexture => texture::age_texture(face, d, rng),
+            Recipe::Resample => texture::resample(face, d, rng),
+            Recipe::CopyMove => texture::copy_move(face, d, rng),
         };
         if let Some(forged) = forged.filter(|f| f.is_visible(before, LEAST_LEVELS)) {
             return Some((forged, d));
@@ -375,7 +439,7 @@ pub(crate) mod tests {
         let out = std::path::PathBuf::from(out);
         let pack = Arc::new(Pack::open(std::path::Path::new(&faces)).unwrap());
         let sampler = Sampler::new(pack, Split::Train, 1).unwrap();
-        super::super::contact_sheet(&sampler, &out.join("recipes.png")).unwrap();
+        super::super::contact_sheet(&sampler, &Recipe::ALL, &out.join("recipes.png")).unwrap();
         let (mut n, mut index) = (0, 0);
         while n < 3 {
             let s = sampler.make(index, Order { recipe: None, difficulty: 0.0, augment: false, degrade: false }).unwrap();

@@ -9,17 +9,27 @@ use crate::image::{Mask, Rgb8};
 
 /// Writes a PNG: two rows a recipe (two photos), in them crop | overlay at difficulty 0, 0.5 and 1.
 ///
+/// A recipe that cannot be made on the photo drawn is tried on the next ones.
+///
 /// # Errors
 /// When samples cannot be made or the file cannot be written.
-pub fn contact_sheet(sampler: &Sampler, path: &Path) -> Result<()> {
+pub fn contact_sheet(sampler: &Sampler, recipes: &[Recipe], path: &Path) -> Result<()> {
     let tile = SIDE / 2;
-    let (columns, rows) = (6, 2 * Recipe::ALL.len());
+    let (columns, rows) = (6, 2 * recipes.len());
     let mut sheet = Rgb8 { width: columns * tile, height: rows * tile, data: vec![255; columns * rows * tile * tile * 3] };
-    for (r, recipe) in Recipe::ALL.into_iter().enumerate() {
+    for (r, &recipe) in recipes.iter().enumerate() {
         for copy in 0..2 {
             for (k, difficulty) in [0.0, 0.5, 1.0].into_iter().enumerate() {
                 let index = 1000 * r as u64 + 10 * copy as u64 + k as u64;
-                let sample = sampler.make(index, Order { recipe: Some(recipe), difficulty, augment: false, degrade: false })?;
+                let order = Order { recipe: Some(recipe), difficulty, augment: false, degrade: false };
+                let mut made = sampler.make(index, order);
+                for attempt in 1..8 {
+                    if !matches!(made, Err(Error::Request(_))) {
+                        break;
+                    }
+                    made = sampler.make(index + 100 * attempt, order);
+                }
+                let sample = made?;
                 let (x, y) = (2 * k * tile, (2 * r + copy) * tile);
                 paste_half(&mut sheet, &sample.image, x, y);
                 paste_half(&mut sheet, &overlay(&sample.image, &sample.artifact), x + tile, y);

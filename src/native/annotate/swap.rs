@@ -149,7 +149,7 @@ fn part_points(face: &Face, shape: &Shape) -> Vec<usize> {
 }
 
 /// Fills `over` inside `rect` with the donor's pixels, each triangle of the mesh by its own affine map.
-fn warp_by_mesh(face: &Face, donor: &Face, rect: Rect, over: &mut Img, filled: &mut [bool]) {
+pub(super) fn warp_by_mesh(face: &Face, donor: &Face, rect: Rect, over: &mut Img, filled: &mut [bool]) {
     let w = face.image.width;
     let xy = |m: &[[f32; 3]], i: u16| [m[i as usize][0], m[i as usize][1]];
     let area = |t: [[f32; 2]; 3]| (t[1][0] - t[0][0]) * (t[2][1] - t[0][1]) - (t[2][0] - t[0][0]) * (t[1][1] - t[0][1]);
@@ -226,7 +226,7 @@ fn similarity(ids: &[usize], from: &[[f32; 3]], to: &[[f32; 3]]) -> Option<Simil
     Some(Similarity { a, b, t: [t[0] - a * f[0] + b * f[1], t[1] - b * f[0] - a * f[1]] })
 }
 
-fn mean_over(img: &Img, shape: &Shape, rect: Rect) -> [f32; 3] {
+pub(super) fn mean_over(img: &Img, shape: &Shape, rect: Rect) -> [f32; 3] {
     let (mut s, mut n) = ([0.0; 3], 1e-6);
     for i in rect.indices(img.width) {
         let k = shape.alpha[i];
@@ -237,7 +237,7 @@ fn mean_over(img: &Img, shape: &Shape, rect: Rect) -> [f32; 3] {
 }
 
 /// Moves mean and spread of `over` inside the shape towards those of `under`, by `strength` 0..1.
-fn move_colours(under: &Img, over: &mut Img, shape: &Shape, rect: Rect, strength: f32) {
+pub(super) fn move_colours(under: &Img, over: &mut Img, shape: &Shape, rect: Rect, strength: f32) {
     let (mu, mo) = (mean_over(under, shape, rect), mean_over(over, shape, rect));
     let spread = |img: &Img, mean: [f32; 3]| {
         let (mut s, mut n) = ([0.0; 3], 1e-6);
@@ -258,7 +258,7 @@ fn move_colours(under: &Img, over: &mut Img, shape: &Shape, rect: Rect, strength
 }
 
 /// Adds to `over` the smooth continuation of the difference to `under` along the border of the shape.
-fn membrane(under: &Img, over: &mut Img, shape: &Shape, rect: Rect, filled: &[bool]) {
+pub(super) fn membrane(under: &Img, over: &mut Img, shape: &Shape, rect: Rect, filled: &[bool]) {
     let w = under.width;
     let ids: Vec<usize> = rect.indices(w).collect();
     let known: Vec<bool> = ids.iter().map(|&i| shape.alpha[i] < 0.5 && filled[i]).collect();

@@ -9,20 +9,25 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 
 use super::pixels::{Rect, between, chance, weighted};
-use super::sampler::{SIDE, Sample};
+use super::sampler::Sample;
 use super::wording as words;
 use crate::fict::{self, FACE, Set, lift};
 use crate::image::Mask;
 
 /// Most phrases (and masks) of one answer.
 pub const MAX_PHRASES: usize = 3;
-/// Least area of a target mask, px of 448².
+/// Least area of a target mask, px of 448²; less in smaller pictures.
 const LEAST_TARGET: usize = 24;
+
+/// [`LEAST_TARGET`] for the sample's side.
+fn least_target(sample: &Sample) -> f32 {
+    LEAST_TARGET as f32 * (sample.image.width as f32 / super::sampler::SIDE as f32).powi(2)
+}
 /// At most this part of a region or of the artifact may overlap for "no sign".
 const FREE: f32 = 0.05;
 
 /// The five kinds of task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
     Det,
@@ -96,7 +101,7 @@ pub fn draw_region(sample: &Sample, rng: &mut SmallRng) -> Option<&'static str> 
             }
         }
         let (covered, share) = (both as f32 / own.max(1) as f32, both as f32 / total.max(1.0));
-        if both as usize >= LEAST_TARGET && (covered >= lift::COVERED || share >= lift::SHARE) {
+        if both as f32 >= least_target(sample) && (covered >= lift::COVERED || share >= lift::SHARE) {
             touched.push(c.id);
         } else if covered < FREE && share < FREE {
             free.push(c.id);
@@ -108,11 +113,11 @@ pub fn draw_region(sample: &Sample, rng: &mut SmallRng) -> Option<&'static str> 
 
 /// A box `[x, y, w, h]`: on forged samples three in five are around an artifact; the others touch nothing.
 pub fn draw_box(sample: &Sample, rng: &mut SmallRng) -> Option<[f32; 4]> {
-    let side = SIDE as f32;
+    let side = sample.image.width as f32;
     if sample.is_fake() && chance(rng, 0.6) {
         let concept = sample.concepts[rng.random_range(0..sample.concepts.len().min(MAX_PHRASES))];
         let target = overlap(sample, fict::part_set(concept)?, None);
-        let r = Rect::of(SIDE, SIDE, |i| target.data[i] == 1)?;
+        let r = Rect::of(target.width, target.height, |i| target.data[i] == 1)?;
         let (w, h) = (r.width() as f32 * between(rng, 0.85, 1.5), r.height() as f32 * between(rng, 0.85, 1.5));
         let (w, h) = (w.max(16.0), h.max(16.0));
         let cx = (r.x0 + r.x1) as f32 / 2.0 + between(rng, -0.15, 0.15) * w;
@@ -174,7 +179,7 @@ pub fn compose(sample: &Sample, task: Task, scope: Scope, rng: &mut SmallRng) ->
     Qa { task, scope, question, answer: Answer { text, masks, concepts }, found }
 }
 
-fn question(task: Task, scope: Scope, rng: &mut SmallRng) -> String {
+pub(super) fn question(task: Task, scope: Scope, rng: &mut SmallRng) -> String {
     let forms = match (task, scope) {
         (Task::Det, _) => words::DET,
         (Task::Cls, _) => words::CLS,
@@ -196,7 +201,7 @@ fn question(task: Task, scope: Scope, rng: &mut SmallRng) -> String {
 }
 
 /// Concepts to name with their target masks, most of the artifact first; empty when nothing was found in scope.
-fn targets(sample: &Sample, scope: Scope) -> Vec<(&'static str, Mask)> {
+pub(super) fn targets(sample: &Sample, scope: Scope) -> Vec<(&'static str, Mask)> {
     if !sample.is_fake() {
         return Vec::new();
     }
@@ -213,7 +218,7 @@ fn targets(sample: &Sample, scope: Scope) -> Vec<(&'static str, Mask)> {
         all.sort_by_key(|t| std::cmp::Reverse(t.2));
         all.into_iter().take(MAX_PHRASES).map(|t| (t.0, t.1)).collect()
     };
-    let least = LEAST_TARGET as f32;
+    let least = least_target(sample);
     match scope {
         Scope::Image => {
             let found = part(&sample.concepts, None, least);
@@ -238,34 +243,64 @@ fn targets(sample: &Sample, scope: Scope) -> Vec<(&'static str, Mask)> {
 }
 
 /// "in the left cheek", "in the marked box on the left cheek", or what an image-wide look covers.
-fn checked(sample: &Sample, scope: Scope, rng: &mut SmallRng) -> String {
+pub(super) fn checked(sample: &Sample, scope: Scope, rng: &mut SmallRng) -> String {
     match scope {
         Scope::Image => pick(rng, words::CHECKED).to_string(),
         Scope::Region(id) => format!("in the {}", name(id)),
-        Scope::Box(b) => {
-            let mut count = [0u32; 256];
-            for y in b[1] as usize..((b[1] + b[3]) as usize).min(SIDE) {
-                for x in b[0] as usize..((b[0] + b[2]) as usize).min(SIDE) {
-                    count[sample.labels[y * SIDE + x] as usize] += 1;
-                }
-            }
-            let best = (0..fict::PARTS).max_by_key(|&l| count[l]).filter(|&l| count[l] > 0);
-            match best.and_then(|l| fict::part_id(l as u8)) {
-                Some(id) => format!("in the marked box on the {}", name(id)),
-                None => "in the marked box".to_string(),
-            }
-        }
+        Scope::Box(b) => match in_box(sample, Scope::Box(b)) {
+            Some(id) => format!("in the marked box on the {}", name(id)),
+            None => "in the marked box".to_string(),
+        },
     }
 }
 
+/// The leaf that a box shows most of; `None` for other scopes and for boxes beside the face.
+pub(super) fn in_box(sample: &Sample, scope: Scope) -> Option<&'static str> {
+    let Scope::Box(b) = scope else { return None };
+    let side = sample.image.width;
+    let mut count = [0u32; 256];
+    for y in b[1] as usize..((b[1] + b[3]) as usize).min(side) {
+        for x in b[0] as usize..((b[0] + b[2]) as usize).min(side) {
+            count[sample.labels[y * side + x] as usize] += 1;
+        }
+    }
+    let best = (0..fict::PARTS).max_by_key(|&l| count[l]).filter(|&l| count[l] > 0);
+    best.and_then(|l| fict::part_id(l as u8))
+}
+
+/// Whether a region or box is as good as free of the artifact (at most 5 % of it and of the artifact), so that "nothing found"
+/// can be said of it. The whole picture is free if nothing was changed.
+pub(super) fn is_free(sample: &Sample, scope: Scope) -> bool {
+    let side = sample.image.width;
+    let total = area(&sample.artifact);
+    let inside: Box<dyn Fn(usize) -> bool> = match scope {
+        Scope::Image => return total == 0,
+        Scope::Region(id) => {
+            let set = fict::part_set(id).unwrap_or(0);
+            Box::new(move |i| holds(set, sample.labels[i]))
+        }
+        Scope::Box([x, y, w, h]) => Box::new(move |i| {
+            let (px, py) = ((i % side) as f32, (i / side) as f32);
+            px >= x && py >= y && px < x + w && py < y + h
+        }),
+    };
+    let (mut own, mut both) = (0usize, 0usize);
+    for (_, &a) in sample.artifact.data.iter().enumerate().filter(|(i, _)| inside(*i)) {
+        own += 1;
+        both += usize::from(a == 1);
+    }
+    both as f32 <= FREE * own as f32 && both as f32 <= FREE * total as f32
+}
+
 /// Artifact ∩ leaves ∩ box. With all leaves ([`Set::MAX`]) pixels of no leaf count, too.
-fn overlap(sample: &Sample, set: Set, bounds: Option<[f32; 4]>) -> Mask {
-    let [x0, y0, w, h] = bounds.unwrap_or([0.0, 0.0, SIDE as f32, SIDE as f32]);
+pub(super) fn overlap(sample: &Sample, set: Set, bounds: Option<[f32; 4]>) -> Mask {
+    let side = sample.image.width;
+    let [x0, y0, w, h] = bounds.unwrap_or([0.0, 0.0, side as f32, side as f32]);
     let (xs, ys) = (x0 as usize..(x0 + w) as usize, y0 as usize..(y0 + h) as usize);
-    let mut mask = Mask { width: SIDE, height: SIDE, data: vec![0; SIDE * SIDE] };
-    for y in ys.start..ys.end.min(SIDE) {
-        for x in xs.start..xs.end.min(SIDE) {
-            let i = y * SIDE + x;
+    let mut mask = Mask { width: side, height: side, data: vec![0; side * side] };
+    for y in ys.start..ys.end.min(side) {
+        for x in xs.start..xs.end.min(side) {
+            let i = y * side + x;
             if sample.artifact.data[i] == 1 && (set == Set::MAX || holds(set, sample.labels[i])) {
                 mask.data[i] = 1;
             }
@@ -274,29 +309,29 @@ fn overlap(sample: &Sample, set: Set, bounds: Option<[f32; 4]>) -> Mask {
     mask
 }
 
-fn holds(set: Set, label: u8) -> bool {
+pub(super) fn holds(set: Set, label: u8) -> bool {
     label < 128 && set >> label & 1 == 1
 }
 
-fn area(mask: &Mask) -> usize {
+pub(super) fn area(mask: &Mask) -> usize {
     mask.data.iter().filter(|&&m| m == 1).count()
 }
 
-fn name(id: &str) -> &'static str {
+pub(super) fn name(id: &str) -> &'static str {
     fict::concept(id).map_or("face", |c| c.en)
 }
 
-fn pick(rng: &mut SmallRng, forms: &[&'static str]) -> &'static str {
+pub(super) fn pick(rng: &mut SmallRng, forms: &[&'static str]) -> &'static str {
     forms[rng.random_range(0..forms.len())]
 }
 
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
 }
 
 /// "the a, the b and the c", each grounded or plain.
-fn list(ids: &[&'static str], grounded: bool) -> String {
+pub(super) fn list(ids: &[&'static str], grounded: bool) -> String {
     let mut out = String::new();
     for (i, id) in ids.iter().enumerate() {
         out += match i {

@@ -14,7 +14,7 @@ mod worst;
 
 use crate::error::{Error, Result};
 use crate::native::analyze::load;
-use crate::native::annotate::{Pack, Recipe, Sampler, Split};
+use crate::native::annotate::{Pack, RecipeSet, Sampler, Split};
 use indicatif::{ProgressBar, ProgressStyle};
 use judge::{Outcome, judge};
 use std::path::PathBuf;
@@ -88,7 +88,7 @@ pub struct Args {
 }
 
 fn recipe(id: &str) -> Result<&'static str, String> {
-    let all: Vec<&'static str> = Recipe::ALL.iter().map(|r| r.id()).collect();
+    let all: Vec<&'static str> = RecipeSet::First.recipes().iter().map(|r| r.id()).collect();
     all.iter().find(|r| **r == id).copied().ok_or_else(|| format!("the recipes are {}", all.join(", ")))
 }
 
