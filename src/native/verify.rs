@@ -162,6 +162,10 @@ fn iou(a: &crate::image::Mask, b: &crate::image::Mask) -> Result<f32> {
 }
 
 fn box_iou(a: &BBox, b: &BBox) -> f32 {
+    // `min` and `max` pass over NaN.
+    if [a.x, a.y, a.w, a.h, b.x, b.y, b.w, b.h].iter().any(|v| !v.is_finite()) {
+        return 0.0;
+    }
     let side = |a: f32, al: f32, b: f32, bl: f32| ((a + al).min(b + bl) - a.max(b)).max(0.0);
     let both = side(a.x, a.w, b.x, b.w) * side(a.y, a.h, b.y, b.h);
     let all = a.w * a.h + b.w * b.h - both;
@@ -215,6 +219,6 @@ mod tests {
         assert_eq!(box_iou(&b(0.0, 10.0), &b(5.0, 10.0)), 1.0 / 3.0);
         assert_eq!(box_iou(&b(0.0, 10.0), &b(20.0, 10.0)), 0.0);
         assert_eq!(box_iou(&b(0.0, 0.0), &b(0.0, 0.0)), 0.0);
-        assert_eq!(box_iou(&b(f32::NAN, 10.0), &b(0.0, 10.0)).max(0.0), 0.0);
+        assert_eq!(box_iou(&b(f32::NAN, 10.0), &b(0.0, 10.0)), 0.0);
     }
 }

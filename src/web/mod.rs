@@ -172,7 +172,7 @@ impl Engine {
     pub fn parts(&self, face: usize) -> Result<JsValue, JsValue> {
         let (Some(analyzer), Some(photo)) = (self.analyzer.as_ref(), self.photo.as_ref()) else { return Err(not_built()) };
         let map = analyzer.parts(photo, face).map_err(fail)?;
-        let leaves: Vec<&'static str> = fict::leaves().map(|c| c.id).collect();
+        let leaves: Vec<&'static str> = fict::parts().map(|c| c.id).collect();
         let parts = to_js(&Parts { bbox: map.bbox, side: map.side, leaves: &leaves })?;
         // As bytes: the serializer would make a list of numbers of them.
         js_sys::Reflect::set(&parts, &"labels".into(), &js_sys::Uint8Array::from(map.labels.as_slice()))?;
