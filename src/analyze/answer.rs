@@ -5,7 +5,7 @@ use crate::analyze::naming::Names;
 use crate::analyze::region::Asked;
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
 use crate::analyze::request::{Event, Listener, Request, Stage};
-use crate::analyze::{Analyzer, Photo, ms, read_back};
+use crate::analyze::{Analyzer, Photo, ground, ms, read_back};
 use crate::error::{Error, Result};
 use crate::face::{Crop, Faces};
 use crate::fict;
@@ -37,6 +37,8 @@ pub struct Verdict {
     pub family: Family,
     /// Labels of all concept leaves by presence, strongest first.
     pub ranked: Vec<usize>,
+    /// Logits of the artifact mask at stride 4, row-major `[side / 4, side / 4]`.
+    pub artifact: Vec<f32>,
     /// Presence of every concept leaf, 0..1.
     pub presence: Vec<f32>,
 }
@@ -57,7 +59,7 @@ impl Analyzer {
         let best = (1..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(1);
         let mut ranked: Vec<usize> = (0..presence.len()).collect();
         ranked.sort_by(|a, b| presence[*b].total_cmp(&presence[*a]));
-        Ok((readout, Verdict { logit, family: Family::ALL.get(best).copied().unwrap_or(Family::Real), presence, ranked }))
+        Ok((readout, Verdict { logit, family: Family::ALL.get(best).copied().unwrap_or(Family::Real), presence, ranked, artifact }))
     }
 
     /// The whole answer for one face.
@@ -94,7 +96,7 @@ impl Analyzer {
         listener.event(Event::Stage { stage: Stage::Masks, face });
         listener.breathe().await?;
         let clock = Instant::now();
-        let masks = self.masks(photo, (face, crop), evidence, &generated, listener).await?;
+        let masks = self.masks(photo, (face, crop), evidence, (&generated, &verdict.artifact), listener).await?;
         *timings.entry(Stage::Masks.name().into()).or_default() += ms(clock);
 
         let spans: Vec<Span> =
@@ -153,26 +155,30 @@ impl Analyzer {
         Ok((made, (prefill, ms(clock) - prefill)))
     }
 
-    /// Masks of the answer in photo pixels: probability above 0.5, at the crop's place, empty outside of it.
+    /// Masks of the answer in photo pixels ([`ground`]): probability above 0.5, at the crop's place, empty outside of it.
     async fn masks<L: Listener>(
         &self,
         photo: &Photo,
         (face, crop): (usize, &Crop),
         evidence: &Evidence,
-        generated: &Generated,
+        (generated, artifact): (&Generated, &[f32]),
         listener: &mut L,
     ) -> Result<Vec<MaskReport>> {
         let Some(hidden) = generated.seg.clone() else { return Ok(vec![]) };
         let out = self.fifa.segment(evidence, hidden);
         let [_, n, side, _] = out.masks.dims();
-        let logits = read_back(out.masks).await?;
+        let mut logits = read_back(out.masks).await?;
+        ground::join(&mut logits, artifact);
         let quality = read_back(out.quality).await?;
         let labels = self.photo_labels(photo, face);
         let mut reports = Vec::with_capacity(n);
         for id in 0..n {
             let logits = &logits[id * side * side..][..side * side];
             let probabilities: Vec<f32> = logits.iter().map(|v| 1.0 / (1.0 + (-v).exp())).collect();
-            let mask = crop.mask_to_photo(&probabilities, side, 0.5, photo.picture.rgb.width, photo.picture.rgb.height)?;
+            let mut mask = crop.mask_to_photo(&probabilities, side, 0.5, photo.picture.rgb.width, photo.picture.rgb.height)?;
+            if let (Some(labels), Some(named)) = (&labels, generated.named.get(id)) {
+                ground::keep_to(&mut mask, labels, *named);
+            }
             let quality = quality.get(id).map_or(0.0, |q| 1.0 / (1.0 + (-q).exp()));
             let report = MaskReport {
                 concept: labels.as_deref().and_then(|l| dominant(l, &mask)).map(Into::into),

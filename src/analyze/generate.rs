@@ -9,6 +9,7 @@ use crate::analyze::naming::Names;
 use crate::analyze::request::{Event, Listener, Stage};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::fict;
 use crate::model::fifa::Language;
 use crate::model::lm_cache::KvCache;
 use crate::text::grammar::{self, Grounded, Limits};
@@ -21,6 +22,8 @@ pub struct Generated {
     pub ids: Vec<u32>,
     /// One hidden state a mask, `[n, lm_dim]`; `None` when the answer has no mask.
     pub seg: Option<Tensor<2>>,
+    /// The parts that each phrase names, one set a mask.
+    pub named: Vec<fict::Set>,
     /// The answer ended by itself within its limit; otherwise the grammar closed it at its longest length.
     pub complete: bool,
 }
@@ -106,5 +109,6 @@ pub async fn generate<L: Listener>(
         last = language.lm.forward(language.lm.embed(&[id])?, &mut cache)?;
     }
     let complete = grammar.is_done() && ids.len() + 1 < limits.tokens;
-    Ok(Generated { ids, seg: (!seg.is_empty()).then(|| Tensor::cat(seg, 0)), complete })
+    let named = names.said().to_vec();
+    Ok(Generated { ids, named, seg: (!seg.is_empty()).then(|| Tensor::cat(seg, 0)), complete })
 }

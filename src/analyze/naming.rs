@@ -22,6 +22,8 @@ pub struct Names {
     /// Tokens of the phrase so far; `None` outside of one.
     at: Option<usize>,
     close: u32,
+    /// Parts of every phrase that was said.
+    said: Vec<fict::Set>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,7 +61,7 @@ impl Names {
                 Ok(Name { parts, tokens: tokenizer.encode(&format!(" {}", c.en))?, weight, alive: false, used: false })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { names, at: None, close: tokenizer.ids().close })
+        Ok(Self { names, at: None, close: tokenizer.ids().close, said: vec![] })
     }
 
     /// Tokens of the longest name.
@@ -73,6 +75,11 @@ impl Names {
         // An answer that has named everything may repeat itself rather than end without a name.
         let left = self.names.iter().any(|n| !n.used);
         self.names.iter_mut().for_each(|n| n.alive = !(left && n.used));
+    }
+
+    /// The parts that each phrase so far has named, in order.
+    pub fn said(&self) -> &[fict::Set] {
+        &self.said
     }
 
     /// Whether a phrase is open.
@@ -121,6 +128,7 @@ impl Names {
         if id == self.close {
             let said = self.names.iter().find(|n| n.alive && n.tokens.len() == at).map_or(0, |n| n.parts);
             self.names.iter_mut().for_each(|n| n.used |= n.parts & said != 0);
+            self.said.push(said);
             self.at = None;
             return;
         }

@@ -4,7 +4,7 @@ use super::Args;
 use crate::analyze::region::{Asked, shares};
 use crate::analyze::report::Band;
 use crate::analyze::request::{Request, Silent};
-use crate::analyze::{Analyzer, answer::Verdict, answer::claims_signs, read_back};
+use crate::analyze::{Analyzer, answer::Verdict, answer::claims_signs, ground, read_back};
 use crate::error::{Error, Result};
 use crate::fict;
 use crate::image::{BBox, Mask, Rgb8, Rle};
@@ -171,18 +171,26 @@ async fn ask(
     let side = sample.image.width;
     let truth = compose(sample, task, scope, 1);
     let asked = asked(sample, scope, seen.labels, analyzer.settings.model.enc_image);
-    let made = match &asked {
-        None => analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), 0, &mut Silent).await?.0,
+    let (made, artifact) = match &asked {
+        None => {
+            let made = analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), 0, &mut Silent).await?.0;
+            (made, seen.verdict.artifact.clone())
+        }
         Some(region) => {
             let (readout, verdict) = analyzer.verdict(seen.evidence, seen.labels, Some(region)).await?;
-            analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), 0, &mut Silent).await?.0
+            let made = analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), 0, &mut Silent).await?.0;
+            (made, verdict.artifact)
         }
     };
     let said = match made.seg.clone() {
         Some(hidden) => {
             let masks = analyzer.fifa.segment(seen.evidence, hidden).masks;
             let [_, n, m, _] = masks.dims();
-            enlarge(&read_back(masks).await?, n, m, side)
+            let mut logits = read_back(masks).await?;
+            ground::join(&mut logits, &artifact);
+            let mut masks = enlarge(&logits, n, m, side);
+            masks.iter_mut().zip(&made.named).for_each(|(mask, named)| ground::keep_to(mask, &sample.labels, *named));
+            masks
         }
         None => vec![],
     };
