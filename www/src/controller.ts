@@ -107,7 +107,7 @@ export class Controller {
 
   /** Chooses the device and sees what is stored; loads at once when nothing has to be downloaded. */
   async prepare(): Promise<void> {
-    this.set({ model: { state: 'preparing' }, problem: null });
+    this.set({ model: { state: 'preparing' }, problem: this.unsaid });
     try {
       const { missing, total } = await this.session.prepare();
       this.set({ model: { state: 'needed', missing, total } });
@@ -118,12 +118,17 @@ export class Controller {
     }
   }
 
+  /** What has nothing to do with the model stays told while the model is loaded. */
+  private get unsaid(): Fault | null {
+    return this.problem?.code === 'source.failed' ? this.problem : null;
+  }
+
   async load(): Promise<void> {
     if (this.model.state !== 'needed') return;
     const { missing, total } = this.model;
     this.loading = new AbortController();
     this.set({
-      problem: null,
+      problem: this.unsaid,
       model: { state: 'loading', loaded: total - missing, total, fetched: 0, toFetch: missing, since: performance.now(), building: false },
     });
     this.say(missing ? this.words.downloadingSay(bytesWords(this.words, missing)) : this.words.loadingModel);

@@ -23,6 +23,7 @@ const FINDINGS: [string, string, string][] = [
   ['has an even tone where structure is expected', 'have an even tone where structure is expected', '本应有结构之处色调均匀'],
   ['has a bent shape', 'have a bent shape', '形状弯曲'],
   ['is pulled out of its natural shape', 'are pulled out of their natural shape', '被拉离了自然形状'],
+  ['was changed', 'were changed', '被改动过'],
 ];
 
 const WHOLE: Record<string, string> = {

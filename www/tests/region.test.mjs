@@ -295,7 +295,7 @@ test('own words, suggestions, and a history: nothing that was asked is lost, not
   // An answer further down opens, and its region can be taken up again.
   await by('clear').click();
   assert.equal(await by('result').last().locator('[data-test="answer"]').isVisible(), false);
-  await by('result').last().locator('summary').click();
+  await by('result').last().locator('summary').first().click();
   assert.ok(await by('result').last().locator('[data-test="answer"]').isVisible());
   await by('reuse').first().click();
   assert.deepEqual((await ask()).region, 'nose');
