@@ -153,10 +153,10 @@ impl Scene<'_> {
         if (f.value - c.value).abs() > 0.02 * (1.0 + c.value.abs()) {
             return Some(format!("{:?} of {} measures {:.3}, not {:.3}", c.measure, c.concept, f.value, c.value));
         }
-        if let (true, Some(before)) = (c.stands_out, self.untouched(f.concept, c.measure)) {
-            if before.stands_out() || c.untouched.is_none_or(|v| (v - before.value).abs() > 0.02 * (1.0 + v.abs())) {
-                return Some(format!("{:?} of {} measures {:.3} in the untouched twin", c.measure, c.concept, before.value));
-            }
+        if let (true, Some(before)) = (c.stands_out, self.untouched(f.concept, c.measure))
+            && (before.stands_out() || c.untouched.is_none_or(|v| (v - before.value).abs() > 0.02 * (1.0 + v.abs())))
+        {
+            return Some(format!("{:?} of {} measures {:.3} in the untouched twin", c.measure, c.concept, before.value));
         }
         let holds = if c.stands_out { f.stands_out() } else { f.is_usual() };
         (!holds).then(|| format!("{:?} of {} is {:.1} spreads from the norm", c.measure, c.concept, f.z()))

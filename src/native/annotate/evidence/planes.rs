@@ -77,8 +77,9 @@ mod tests {
     #[test]
     fn noise_ignores_a_ramp_and_sees_grain() {
         let make = |grain: u8| {
-            let data =
-                (0..64 * 64).flat_map(|i: usize| [(2 * (i % 64)) as u8 + if (i * 7919 / 13) % 2 == 0 { grain } else { 0 }; 3]).collect();
+            let data = (0..64 * 64)
+                .flat_map(|i: usize| [(2 * (i % 64)) as u8 + if (i * 7919 / 13).is_multiple_of(2) { grain } else { 0 }; 3])
+                .collect();
             let p = Planes::of(&Rgb8 { width: 64, height: 64, data }, &[0; 64 * 64]).unwrap();
             p.noise.iter().sum::<f32>() / p.noise.len() as f32
         };
