@@ -2,7 +2,7 @@
 //!
 //! - [`ranking`], [`reliability`]: of scores (ROC, equal error rate, calibration error).
 //! - [`overlap`], [`coco`]: of masks against masks (two kinds of mean IoU, mask recall, AP50).
-//! - [`text`]: of words against words (BLEU, ROUGE-L, CIDEr-D, METEOR), on the tokens of [`text::tokens`].
+//! - [`text`]: of words against words (BLEU, ROUGE-L, CIDEr-D, METEOR), on the tokens of [`mod@text::tokens`].
 //! - [`answer`]: of an answer against itself (does it parse, do its words fit its masks and its score).
 //!
 //! Those of the field are checked against the reference packages by `tests/score.rs`.
