@@ -118,9 +118,14 @@ fn compare(args: &Args, told: &Report, bytes: &[u8], checks: &mut Vec<Check>) ->
     Ok(if checks[first..].iter().all(|c| c.agrees) { 0 } else { OTHER_ANSWER })
 }
 
+/// A name as it stands in the report.
+fn word(name: &impl serde::Serialize) -> String {
+    serde_json::to_value(name).ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default()
+}
+
 /// The answers of two reports about one photo, thing by thing.
 fn differences(then: &Report, now: &Report) -> Vec<Check> {
-    let status = |r: &Report| format!("{:?} {}", r.status, r.reason.as_deref().unwrap_or(""));
+    let status = |r: &Report| format!("{} {}", word(&r.status), r.reason.as_deref().unwrap_or("")).trim_end().to_string();
     let mut all = vec![
         equal("status", None, &status(then), &status(now)),
         equal("faces", None, &then.faces.len().to_string(), &now.faces.len().to_string()),
@@ -131,8 +136,8 @@ fn differences(then: &Report, now: &Report) -> Vec<Check> {
         let overlap = box_iou(&a.bbox, &b.bbox);
         all.push(near("box", overlap >= OVERLAP, format!("overlap {overlap:.3}")));
         all.push(near("score", (a.score - b.score).abs() <= SCORE, format!("{:.4} / {:.4}", a.score, b.score)));
-        all.push(equal("band", face, &format!("{:?}", a.band), &format!("{:?}", b.band)));
-        all.push(equal("family", face, &format!("{:?}", a.family), &format!("{:?}", b.family)));
+        all.push(equal("band", face, &word(&a.band), &word(&b.band)));
+        all.push(equal("family", face, &word(&a.family), &word(&b.family)));
         let words = |f: &FaceReport| {
             f.spans.iter().map(|s| format!("{}{}", s.text, s.mask.map_or_else(String::new, |m| format!("[{m}]")))).collect::<String>()
         };
