@@ -58,7 +58,7 @@ gallery() {
   # The page can be built without the native program, which takes minutes from nothing; then it has no examples.
   if [ ! -x "$BIN" ]; then echo "examples: left out, because the native program is not built (./build.sh test, pages or analyze build it)" >&2; return 0; fi
   samples; native
-  if [ ! -s www/gallery/gallery.json ] || [ src/native/demo.rs -nt www/gallery/gallery.json ] || [ src/native/annotate -nt www/gallery/gallery.json ]; then
+  if [ ! -s www/gallery/gallery.json ] || [ "$BIN" -nt www/gallery/gallery.json ]; then
     say "examples"; rm -rf www/gallery; "$BIN" demo "$SAMPLES/astronaut.png" --weights weights --out www/gallery
   fi
 }

@@ -1,8 +1,8 @@
 //! Is a concept manipulated: what the artifact map shows under the concept's own pixels.
 //!
 //! The mesh gives every part's exact place, and the artifact mask is the best-trained output of the decoder; their overlap
-//! names the right part far more often than the concept tokens' own logits do (39 against 21 of 42 validation forgeries that
-//! were detected). The step stands where the annotator's rule does ([`crate::fict::lift::COVERED`]).
+//! names the right part far more often than the concept tokens' own logits do. The step stands where the annotator's rule
+//! does ([`crate::fict::lift::COVERED`]).
 
 use crate::fict::{PARTS, lift::COVERED};
 

@@ -9,7 +9,7 @@ use crate::native::cli::AnalyzeArgs;
 use crate::native::{device, files};
 use crate::text::Task;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 ///
@@ -26,7 +26,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         mask,
         question: args.question.clone(),
     };
-    let analyzer = load(&args.weights, &args.device)?;
+    let analyzer = args.engine.load()?;
     let name = args.photo.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let mut listener = Console { json: args.json, face: None };
     let (photo, report) = pollster::block_on(async {
@@ -43,6 +43,27 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         write(dir, &photo, &report)?;
     }
     Ok(())
+}
+
+/// Which weights answer, and where they run; of all commands that answer about a photo.
+#[derive(clap::Args)]
+pub struct EngineArgs {
+    /// auto: a discrete GPU if one works, else the CPU.
+    #[arg(long, default_value = "auto", value_parser = ["auto", "cpu", "gpu"])]
+    pub device: String,
+    /// Folder of weights.
+    #[arg(long, default_value = "weights")]
+    pub weights: PathBuf,
+}
+
+impl EngineArgs {
+    /// [`load`]s what was asked for.
+    ///
+    /// # Errors
+    /// `weights.*`, `device.*`.
+    pub fn load(&self) -> Result<Analyzer> {
+        load(&self.weights, &self.device)
+    }
 }
 
 /// Loads a folder of weights onto a device.

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::image::BBox;
+use crate::native::analyze::EngineArgs;
 use crate::native::{analyze, annotate, bench, convert, demo, eval, fict, score, train, verify};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -60,12 +61,8 @@ pub struct AnalyzeArgs {
     /// Own wording of the question.
     #[arg(long)]
     pub question: Option<String>,
-    /// auto: a discrete GPU if one works, else the CPU.
-    #[arg(long, default_value = "auto", value_parser = ["auto", "cpu", "gpu"])]
-    pub device: String,
-    /// Folder of weights.
-    #[arg(long, default_value = "weights")]
-    pub weights: PathBuf,
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// Print the report as JSON on standard output.
     #[arg(long)]
     pub json: bool,

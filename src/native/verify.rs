@@ -39,12 +39,8 @@ pub struct Args {
     pub report: PathBuf,
     /// The photo that it is about.
     pub photo: PathBuf,
-    /// auto: a discrete GPU if one works, else the CPU.
-    #[arg(long, default_value = "auto", value_parser = ["auto", "cpu", "gpu"])]
-    pub device: String,
-    /// Folder of weights.
-    #[arg(long, default_value = "weights")]
-    pub weights: PathBuf,
+    #[command(flatten)]
+    pub engine: analyze::EngineArgs,
     /// Print the checks as JSON on standard output.
     #[arg(long)]
     pub json: bool,
@@ -99,7 +95,7 @@ fn photo(told: &Report, bytes: &[u8]) -> Check {
 
 /// Everything that needs the model.
 fn compare(args: &Args, told: &Report, bytes: &[u8], checks: &mut Vec<Check>) -> Result<u8> {
-    let analyzer = analyze::load(&args.weights, &args.device)?;
+    let analyzer = args.engine.load()?;
     let (then, now) = (&told.program, &analyzer.program);
     checks.push(equal("weights", None, &then.weights_sha256, &now.weights_sha256));
     if then.weights_sha256 != now.weights_sha256 {

@@ -219,6 +219,15 @@ export async function answered(page) {
   await page.locator('[data-test="result"][data-state="done"]').first().waitFor();
 }
 
+/** A scene in which the model was asked about a photo and has answered. */
+export async function answeredScene(t, photo, options) {
+  const all = await scene(t, options);
+  await ready(all.page);
+  await choose(all.page, photo);
+  await answered(all.page);
+  return all;
+}
+
 /** A drawn face as PNG: for layout and coordinates, not for a model. */
 export function drawnFace(width = 640, height = 480) {
   const rows = Buffer.alloc(height * (1 + width * 3));

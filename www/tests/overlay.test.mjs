@@ -2,17 +2,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { answered, choose, drawnFace, ready, scene } from './harness.mjs';
+import { answeredScene, drawnFace } from './harness.mjs';
 
 const face = drawnFace();
 
-async function withAnswer(t, options) {
-  const all = await scene(t, options);
-  await ready(all.page);
-  await choose(all.page, face);
-  await answered(all.page);
-  return all;
-}
+const withAnswer = (t, options) => answeredScene(t, face, options);
 
 /** Opacities of the overlay in a box of the photo, pixel by pixel. */
 function alphas(page, [x, y, w, h]) {

@@ -5,17 +5,11 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { OUT, answered, choose, drawnFace, fakeDist, ready, scene } from './harness.mjs';
+import { OUT, answered, answeredScene, choose, drawnFace, fakeDist, ready, scene } from './harness.mjs';
 
 const face = drawnFace();
 
-async function withAnswer(t, options) {
-  const all = await scene(t, options);
-  await ready(all.page);
-  await choose(all.page, face);
-  await answered(all.page);
-  return all;
-}
+const withAnswer = (t, options) => answeredScene(t, face, options);
 
 /** Colour of the overlay at a point of the photo, [r, g, b, a]. */
 function overlayAt(page, x, y) {

@@ -11,7 +11,7 @@ use super::degrade::jpeg;
 use super::edit::{forged, leaves};
 use super::pixels::{Img, between, chance};
 use super::recipe::{Face, Forged, Shape, draw_named, graded};
-use super::swap::{membrane, move_colours, warp_by_mesh};
+use super::swap::{fit, warp_by_mesh};
 use crate::fict;
 
 /// Replaces the face from brows to chin, sometimes with the forehead, by a donor's.
@@ -29,16 +29,8 @@ pub fn whole_swap(face: &Face, donor: &Face, difficulty: f32, rng: &mut SmallRng
     let mut over = face.image.clone();
     let mut filled = vec![false; w * h];
     warp_by_mesh(face, donor, rect, &mut over, &mut filled);
-    for i in rect.indices(w) {
-        if !filled[i] {
-            shape.alpha[i] = 0.0;
-            over.px[i] = face.image.px[i];
-        }
-    }
-    move_colours(face.image, &mut over, &shape, rect, if poisson { 0.6 * transfer } else { transfer });
-    if poisson {
-        membrane(face.image, &mut over, &shape, rect, &filled);
-    }
+    let transferred = if poisson { 0.6 * transfer } else { transfer };
+    fit(face.image, &mut over, &mut shape, (rect, &filled), (transferred, poisson));
     Some(Forged {
         image: shape.blend(face.image, &over, 1.0),
         mask: shape.mask(w, h),

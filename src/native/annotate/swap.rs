@@ -46,16 +46,8 @@ pub fn part_swap(face: &Face, donor: &Face, parts: &[&'static Part], difficulty:
         }
     }
     let mut shape = shape;
-    for i in rect.indices(w) {
-        if !filled[i] {
-            shape.alpha[i] = 0.0;
-            over.px[i] = face.image.px[i];
-        }
-    }
-    move_colours(face.image, &mut over, &shape, rect, if poisson { 0.5 * transfer } else { transfer });
-    if poisson {
-        membrane(face.image, &mut over, &shape, rect, &filled);
-    }
+    let transferred = if poisson { 0.5 * transfer } else { transfer };
+    fit(face.image, &mut over, &mut shape, (rect, &filled), (transferred, poisson));
     let image = shape.blend(face.image, &over, 1.0);
     Some(Forged {
         image,
@@ -70,6 +62,21 @@ pub fn part_swap(face: &Face, donor: &Face, parts: &[&'static Part], difficulty:
             ("by_mesh", f32::from(u8::from(by_mesh))),
         ],
     })
+}
+
+/// Fits a pasted picture `over` to the face under it: pixels that the donor does not fill drop out of the shape, colours are moved
+/// towards the face's by the share `transfer`, and with `poisson` the difference at the border goes on smoothly inside.
+pub(super) fn fit(image: &Img, over: &mut Img, shape: &mut Shape, (rect, filled): (Rect, &[bool]), (transfer, poisson): (f32, bool)) {
+    for i in rect.indices(image.width) {
+        if !filled[i] {
+            shape.alpha[i] = 0.0;
+            over.px[i] = image.px[i];
+        }
+    }
+    move_colours(image, over, shape, rect, transfer);
+    if poisson {
+        membrane(image, over, shape, rect, filled);
+    }
 }
 
 /// Blends a changed copy of the face back into itself through `parts`.
@@ -237,7 +244,7 @@ pub(super) fn mean_over(img: &Img, shape: &Shape, rect: Rect) -> [f32; 3] {
 }
 
 /// Moves mean and spread of `over` inside the shape towards those of `under`, by `strength` 0..1.
-pub(super) fn move_colours(under: &Img, over: &mut Img, shape: &Shape, rect: Rect, strength: f32) {
+fn move_colours(under: &Img, over: &mut Img, shape: &Shape, rect: Rect, strength: f32) {
     let (mu, mo) = (mean_over(under, shape, rect), mean_over(over, shape, rect));
     let spread = |img: &Img, mean: [f32; 3]| {
         let (mut s, mut n) = ([0.0; 3], 1e-6);
@@ -258,7 +265,7 @@ pub(super) fn move_colours(under: &Img, over: &mut Img, shape: &Shape, rect: Rec
 }
 
 /// Adds to `over` the smooth continuation of the difference to `under` along the border of the shape.
-pub(super) fn membrane(under: &Img, over: &mut Img, shape: &Shape, rect: Rect, filled: &[bool]) {
+fn membrane(under: &Img, over: &mut Img, shape: &Shape, rect: Rect, filled: &[bool]) {
     let w = under.width;
     let ids: Vec<usize> = rect.indices(w).collect();
     let known: Vec<bool> = ids.iter().map(|&i| shape.alpha[i] < 0.5 && filled[i]).collect();
