@@ -25,6 +25,8 @@ use web_time::Instant;
 pub const CONTRADICTION: &str = "text_contradicts_score";
 /// The answer was cut at its longest length.
 pub const CUT: &str = "answer_cut";
+/// The answer's words name another family of technique than the classifier, whose family the report states.
+pub const OTHER_FAMILY: &str = "words_name_another_family";
 
 /// Most masks of one answer.
 const MAX_PHRASES: usize = 4;
@@ -118,7 +120,10 @@ impl Analyzer {
                 band = Band::Inconclusive;
             }
         }
-        Ok(FaceReport { bbox: found.bbox, score, band, family: family_of(band), answer, spans, masks })
+        if band >= Band::Signs && named_family(&answer).is_some_and(|named| named != verdict.family) {
+            warnings.push(OTHER_FAMILY.into());
+        }
+        Ok(FaceReport { bbox: found.bbox, score, band, family: family_of(band), answer, spans, masks, spread: None })
     }
 
     /// Prompt, prefill, generation. Also returns (prefill, generation) in milliseconds; prefill ends with the choice of the
@@ -236,6 +241,13 @@ pub fn claims_signs(answer: &str) -> bool {
     !answer.trim().is_empty() && !answer.contains("no sign")
 }
 
+/// The family that an answer names; `None` if it names none, or several.
+pub fn named_family(answer: &str) -> Option<Family> {
+    let answer = answer.to_lowercase();
+    let mut named = Family::ALL.into_iter().filter(|f| f.words().is_some_and(|w| answer.contains(w)));
+    named.next().filter(|_| named.next().is_none())
+}
+
 /// Notes when the generation stage begins.
 struct Timed<'a, L> {
     inner: &'a mut L,
@@ -253,5 +265,18 @@ impl<L: Listener> Listener for Timed<'_, L> {
 
     async fn breathe(&mut self) -> Result<()> {
         self.inner.breathe().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_is_named_by_its_words_alone() {
+        assert_eq!(named_family("There are signs of forgery. This fits a face swap."), Some(Family::FaceSwap));
+        assert_eq!(named_family("This fits an Attribute edit: parts were retouched."), Some(Family::AttributeEdit));
+        assert_eq!(named_family("The left eyebrow lacks fine detail."), None);
+        assert_eq!(named_family("A face swap or a reenactment."), None);
     }
 }

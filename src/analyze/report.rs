@@ -1,6 +1,7 @@
 //! The report: what `facext analyze --json` prints, what the page saves. Its fields are a contract.
 
 use crate::analyze::request::Request;
+use crate::analyze::spread::Resave;
 use crate::image::{BBox, Rle};
 use crate::measure::Measure;
 use crate::text::Family;
@@ -88,6 +89,31 @@ pub struct FaceReport {
     pub spans: Vec<Span>,
     /// Masks in order of appearance.
     pub masks: Vec<MaskReport>,
+    /// How far the score moves when the face is saved again; absent where that was not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+}
+
+/// Scores of a face saved again in lower quality, about the whole face whatever was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Least of the face's score and those of the trials.
+    pub low: f32,
+    /// Greatest of them.
+    pub high: f32,
+    /// In the order in which they were tried.
+    pub tried: Vec<Trial>,
+}
+
+/// One saving and its score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// How the face was saved.
+    pub how: Resave,
+    /// As [`FaceReport::score`], of the saved face.
+    pub score: f32,
+    /// Band of that score.
+    pub band: Band,
 }
 
 /// A stretch of the answer.

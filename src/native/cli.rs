@@ -61,6 +61,9 @@ pub struct AnalyzeArgs {
     /// Own wording of the question.
     #[arg(long)]
     pub question: Option<String>,
+    /// Do not save each face again to see how steady its score is (it takes as long as encoding it three times).
+    #[arg(long)]
+    pub no_spread: bool,
     #[command(flatten)]
     pub engine: EngineArgs,
     /// Print the report as JSON on standard output.
