@@ -1,6 +1,7 @@
 //! One image through the model: its score, its answers against the annotator's, its band as a JPEG.
 
 use super::Args;
+use super::steady::Steady;
 use crate::analyze::region::{Asked, shares};
 use crate::analyze::report::Band;
 use crate::analyze::request::{Request, Silent};
@@ -25,9 +26,6 @@ use crate::text::grammar::parse;
 use burn::tensor::Device;
 use rand::{SeedableRng, rngs::SmallRng};
 
-/// Quality of the JPEG that a band must survive.
-const JPEG: u8 = 75;
-
 /// What one image gave.
 pub struct Outcome {
     /// Of the sample.
@@ -43,8 +41,8 @@ pub struct Outcome {
     /// Steps of the degradation that were taken.
     pub degraded: Vec<String>,
     pub answers: Vec<Answered>,
-    /// Score and band of the same image as a JPEG.
-    pub jpeg: Option<(f32, Band)>,
+    /// The same image as a JPEG, and bands as shown.
+    pub jpeg: Option<Steady>,
 }
 
 /// What a question was about.
@@ -97,19 +95,14 @@ struct Seen<'a> {
 pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) -> Result<Outcome> {
     let sample = sampler.sample(index)?;
     let side = analyzer.settings.model.enc_image;
-    let encode = |image: &Rgb8| {
-        let pixels = resized(image.data.as_chunks::<3>().0, image.width, side);
-        analyzer.fifa.vision.encode(crops_to_tensor(&[pixels.as_flattened()], side, &Device::flex()))
-    };
+    let pixels = resized(sample.image.data.as_chunks::<3>().0, sample.image.width, side);
+    let pixels = Rgb8::new(side, side, pixels.into_flattened())?;
     let labels = resized(&sample.labels, sample.image.width, side);
-    let evidence = encode(&sample.image);
-    let rated = |verdict: &Verdict| {
-        let score = analyzer.settings.calibration.score(verdict.logit);
-        (score, analyzer.settings.calibration.band(score))
-    };
+    let evidence = analyzer.fifa.vision.encode(crops_to_tensor(&[&pixels.data], side, &Device::flex()));
     pollster::block_on(async {
         let (readout, verdict) = analyzer.verdict(&evidence, &labels, None).await?;
-        let (score, band) = rated(&verdict);
+        let score = analyzer.settings.calibration.score(verdict.logit);
+        let band = analyzer.settings.calibration.band(score);
         let cls = read_back(readout.cls.clone()).await?;
         let guessed = (0..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(0);
         let mut out = Outcome {
@@ -129,8 +122,7 @@ pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) ->
             out.answers.push(ask(analyzer, &sample, &seen, (task, scope), args, index).await?);
         }
         if args.takes(args.flip_every, index) {
-            let (_, again) = analyzer.verdict(&encode(&jpeg(&sample.image)?), &labels, None).await?;
-            out.jpeg = Some(rated(&again));
+            out.jpeg = Some(Steady::of(analyzer, &pixels, &labels, score).await?);
         }
         Ok(out)
     })
@@ -286,17 +278,6 @@ fn resized<T: Copy>(values: &[T], from: usize, to: usize) -> Vec<T> {
 fn taken(record: &serde_json::Value) -> Vec<String> {
     let was = |v: &serde_json::Value| !(v.is_null() || *v == false);
     record.as_object().map_or_else(Vec::new, |o| o.iter().filter(|(_, v)| was(v)).map(|(k, _)| k.clone()).collect())
-}
-
-/// The image as a JPEG and back.
-fn jpeg(image: &Rgb8) -> Result<Rgb8> {
-    let failed = |e: ::image::ImageError| Error::Io(format!("JPEG: {e}"));
-    let mut bytes = Vec::new();
-    ::image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, JPEG)
-        .encode(&image.data, image.width as u32, image.height as u32, ::image::ExtendedColorType::Rgb8)
-        .map_err(failed)?;
-    let back = ::image::load_from_memory(&bytes).map_err(failed)?.into_rgb8();
-    Ok(Rgb8 { width: image.width, height: image.height, data: back.into_raw() })
 }
 
 /// Mask logits `[n, m, m]` to the crop's pixels, bilinear, cut at 0.
