@@ -1,6 +1,7 @@
 //! FiFa-MLLM: one face encoder that serves both language and masks, a projector, a region encoder, a language model and
 //! a multi-task decoder. One file a block; [`fifa`] only composes them.
 
+pub mod conv_grad;
 pub mod encoder;
 pub mod encoder_block;
 pub mod fifa;
