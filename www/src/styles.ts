@@ -186,5 +186,11 @@ export const styles = css`
     .drop { min-height: 260px; padding: 24px 16px; }
     .drop button { min-height: 48px; }
   }
+  /* All tools in one row, as long as their names fit. */
+  @container (min-width: 340px) and (max-width: 520px) {
+    .tools > [role='toolbar'] { display: grid; grid-template-columns: repeat(7, minmax(0, 1fr)); width: 100%; gap: 4px; }
+    button.tool { min-width: 0; padding-inline: 0; }
+    button.tool span { max-width: 100%; overflow: hidden; text-overflow: ellipsis; }
+  }
   @media (pointer: coarse) { button:not(.phrase) { min-height: 44px; } .choices label, .parts li, summary { min-height: 44px; } .parts li { padding-block: 9px; } }
 `;
