@@ -2,14 +2,15 @@
 
 use crate::analyze::generate::{Generated, Plan, generate};
 use crate::analyze::naming::Names;
-use crate::analyze::region::Asked;
+use crate::analyze::region::{self, Asked};
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
 use crate::analyze::request::{Event, Listener, Request, Stage};
-use crate::analyze::{Analyzer, Photo, ground, ms, read_back};
+use crate::analyze::{Analyzer, Photo, ground, measured, ms, read_back};
 use crate::error::{Error, Result};
 use crate::face::{Crop, Faces};
 use crate::fict;
 use crate::image::{BBox, Mask, Rle};
+use crate::measure::Gauge;
 use crate::model::presence::presence;
 use crate::model::states::Readout;
 use crate::model::tasks::Evidence;
@@ -176,6 +177,8 @@ impl Analyzer {
         ground::join(&mut logits, artifact);
         let quality = read_back(out.quality).await?;
         let labels = self.photo_labels(photo, face);
+        let (parts, mesh) = self.in_crop(photo, face, crop);
+        let gauge = Gauge::new(&crop.pixels, &parts, &mesh, None);
         let mut reports = Vec::with_capacity(n);
         for id in 0..n {
             let logits = &logits[id * side * side..][..side * side];
@@ -185,16 +188,29 @@ impl Analyzer {
                 ground::keep_to(&mut mask, labels, *named);
             }
             let quality = quality.get(id).map_or(0.0, |q| 1.0 / (1.0 + (-q).exp()));
+            let measured = generated.named.get(id).map_or_else(Vec::new, |named| {
+                measured::standing_out(&gauge, &region::mask_to_crop(&mask, crop), *named)
+            });
             let report = MaskReport {
                 concept: labels.as_deref().and_then(|l| dominant(l, &mask)).map(Into::into),
                 bbox: mask.bbox().unwrap_or(BBox { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }),
                 rle: Rle::encode(&mask),
                 quality,
+                measured,
             };
             listener.event(Event::Mask { face, id, mask: report.clone() });
             reports.push(report);
         }
         Ok(reports)
+    }
+
+    /// Parts of a face's crop and its mesh, in the crop's frame.
+    fn in_crop(&self, photo: &Photo, face: usize, crop: &Crop) -> (Vec<u8>, Vec<[f32; 3]>) {
+        let face = match &photo.faces {
+            Faces::Found(faces) => faces.get(face),
+            Faces::NoneUsable { .. } => None,
+        };
+        face.map_or_else(Default::default, |f| (region::labels(f, crop), region::mesh(f, crop)))
     }
 
     /// Concept of every photo pixel for one face.

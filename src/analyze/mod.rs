@@ -5,6 +5,7 @@ pub mod answer;
 pub mod bands;
 pub mod generate;
 pub mod ground;
+pub mod measured;
 pub mod naming;
 pub mod region;
 pub mod report;

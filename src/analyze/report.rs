@@ -3,6 +3,7 @@
 use crate::analyze::request::Request;
 use crate::analyze::spread::Resave;
 use crate::image::{BBox, Rle};
+use crate::measure::Measure;
 use crate::text::Family;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -135,6 +136,24 @@ pub struct MaskReport {
     pub quality: f32,
     /// Id of the concept leaf that holds most of the mask, if that is at least a third of it.
     pub concept: Option<String>,
+    /// What was measured on the marked pixels and stands out against untouched photos, farthest first; at most three.
+    #[serde(default)]
+    pub measured: Vec<Measured>,
+}
+
+/// A measurement that stands out: at least three spreads from the median of untouched photos.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// What was measured.
+    pub measure: Measure,
+    /// In `unit`.
+    pub value: f32,
+    /// `octaves`, `levels`, `percent`, `percent_of_face_width` or `correlation`.
+    pub unit: String,
+    /// Median of untouched photos, same unit.
+    pub median: f32,
+    /// Robust spread of untouched photos, same unit.
+    pub spread: f32,
 }
 
 /// Bands of the score, under-claiming.

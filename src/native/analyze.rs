@@ -1,12 +1,13 @@
 //! `facext analyze`: one photo, one report.
 
 use crate::analyze::answer::{CONTRADICTION, OTHER_FAMILY};
-use crate::analyze::report::{Report, Spread, Status};
+use crate::analyze::report::{Measured, Report, Spread, Status};
 use crate::analyze::request::{Event, Listener, Request, Stage};
 use crate::analyze::spread::CROSSES;
 use crate::analyze::{Analyzer, Photo};
 use crate::error::{Error, Result};
 use crate::image::{self, Mask, Rle};
+use crate::measure;
 use crate::native::cli::AnalyzeArgs;
 use crate::native::{device, files};
 use crate::text::Task;
@@ -113,12 +114,21 @@ fn print(report: &Report) {
         }
         println!("  {}", face.answer.trim());
         for (n, m) in face.masks.iter().enumerate() {
-            println!("  mask {}: {} (quality {:.2})", n + 1, m.concept.as_deref().unwrap_or("no named part"), m.quality);
+            let measured: Vec<String> = m.measured.iter().map(told).collect();
+            let measured = if measured.is_empty() { "nothing measured there stands out".into() } else { measured.join("; ") };
+            let concept = m.concept.as_deref().unwrap_or("no named part");
+            println!("  mask {}: {concept} (quality {:.2}); measured: {measured}", n + 1, m.quality);
         }
     }
     for warning in &report.warnings {
         println!("Note: {warning}{}", meaning(warning));
     }
+}
+
+/// "is softer than its surroundings (-1.6 octaves; untouched photos 0.1 ± 0.4)".
+fn told(m: &Measured) -> String {
+    let form = measure::words::finding(m.measure, m.value > m.median).first().map_or(m.measure.word(), |f| f.0);
+    format!("{form} ({:.1} {}; untouched photos {:.1} ± {:.1})", m.value, m.unit.replace('_', " "), m.median, m.spread)
 }
 
 /// What a warning about the answer means, for those that change how it is to be read.

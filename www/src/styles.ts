@@ -160,6 +160,7 @@ export const styles = css`
   .mark .soft { font-weight: 400; }
   .mark-row { display: grid; grid-template-columns: minmax(0, 1fr) auto auto; gap: 4px; align-items: center; }
   .mark-row .icon { border-color: transparent; background: none; color: var(--soft); }
+  .mark-row .measured { grid-column: 1 / -1; margin: 0 0 4px; padding-inline-start: 10px; }
   .mark-row.off .mark { text-decoration: line-through; }
   .not-shown { border-inline-start: 3px solid var(--warn); padding-inline-start: 10px; }
 

@@ -4,7 +4,7 @@
  * made longer and unmistakable.
  */
 import * as lazy from '#lazy';
-import type { DeviceInfo, Region, Task } from './protocol';
+import type { DeviceInfo, MaskOut, Region, Task } from './protocol';
 import type { Piece } from './run';
 import type { ErrorWords, Words } from './words-en';
 
@@ -84,6 +84,14 @@ export function bytesWords(w: Words, bytes: number): string {
 export function percentWords(w: Words, share: number): string {
   const percent = share * 100;
   return percent > 0 && percent < 1 ? w.underOne : w.percent(Math.round(percent));
+}
+
+/** What was measured at a mark; null for reports that do not say. */
+export function measuredWords(w: Words, mask: MaskOut): string | null {
+  if (!mask.measured) return null;
+  const { low, high, some, none } = w.measured;
+  const list = mask.measured.map(({ measure, value, median }) => (value < median ? low : high)[measure] ?? measure.replaceAll('_', ' '));
+  return list.length ? some(list) : none;
 }
 
 /** How far to trust a mask, by the model's own estimate; the lower limit is that of `overlay.ts`. */

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::dataset::{pairs, preview, probe, run, source, verify};
-use super::evidence::norms::{self, Norm};
-use super::evidence::{Gauge, Measure};
+use crate::measure::norms::{self, Norm};
+use crate::measure::{Gauge, Measure};
 use super::pack::Split;
 use super::sampler::{Order, Sampler};
 use super::set::RecipeSet;

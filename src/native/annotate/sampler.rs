@@ -131,6 +131,11 @@ impl Sampler {
         Self { side, ..self }
     }
 
+    /// Its set of recipes.
+    pub fn set(&self) -> RecipeSet {
+        self.set
+    }
+
     /// Number of photos of the split.
     pub fn photos(&self) -> usize {
         self.photos.len()

@@ -24,6 +24,14 @@ const FAKE = {
 /** Leaves of the fake's concept tree as ellipses on the face box: centre and radii, shares of it. */
 const LEAVES = { left_eyebrow: [0.3, 0.32, 0.17, 0.05], right_eyebrow: [0.7, 0.32, 0.17, 0.05], nose: [0.5, 0.55, 0.1, 0.15], mouth: [0.5, 0.77, 0.2, 0.08] };
 
+/** What stands out at a mask, by its concept. */
+const MEASURED = {
+  left_eyebrow: [
+    { measure: 'sharpness', value: -2.1, unit: 'octaves', median: 0.3, spread: 0.5 },
+    { measure: 'blue', value: 18, unit: 'levels', median: 2, spread: 4 },
+  ],
+};
+
 const fault = (code, detail) => ({ code, detail });
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const hex = (buffer) => [...new Uint8Array(buffer)].map((b) => b.toString(16).padStart(2, '0')).join('');
@@ -272,5 +280,5 @@ function ellipse(width, height, cx, cy, rx, ry, quality, concept) {
       counts += String.fromCharCode(c + 48);
     }
   });
-  return { rle: { size: [height, width], counts }, bbox: [cx - rx, cy - ry, 2 * rx, 2 * ry].map(Math.round), quality, concept };
+  return { rle: { size: [height, width], counts }, bbox: [cx - rx, cy - ry, 2 * rx, 2 * ry].map(Math.round), quality, concept, measured: MEASURED[concept] ?? [] };
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::fict::{self, lift};
 use crate::image::{Mask, Rgb8, Rle};
-use crate::native::annotate::evidence::Gauge;
+use crate::measure::Gauge;
 use crate::native::annotate::sampler::Sample;
 use crate::native::annotate::talk::{self, Sentence};
 use crate::native::annotate::text::{Scope, Task};

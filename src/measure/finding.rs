@@ -1,12 +1,13 @@
 //! A measurement against what untouched photos measure; the gauge that takes them all from one picture.
 
-use super::measure::{Measure, on_pixels};
+use super::kinds::{Measure, on_pixels};
 use super::norms::{Norm, norm};
 use super::planes::Planes;
 use super::region::Region;
 use super::{geometry, repetition};
 use crate::fict;
 use crate::image::{Mask, Rgb8};
+use std::sync::Arc;
 
 /// Distance from the norm, in spreads, from which a measurement stands out.
 pub const STANDS_OUT: f32 = 3.0;
@@ -48,7 +49,7 @@ impl Finding {
 
 /// Measures parts of one picture; planes are made once.
 pub struct Gauge<'a> {
-    planes: Option<Planes>,
+    planes: Option<Arc<Planes>>,
     labels: &'a [u8],
     mesh: &'a [[f32; 3]],
     width: usize,
@@ -59,7 +60,12 @@ impl<'a> Gauge<'a> {
     /// `labels` and `changed` have the picture's size. An all-zero mask counts as none.
     pub fn new(image: &Rgb8, labels: &'a [u8], mesh: &'a [[f32; 3]], changed: Option<&'a Mask>) -> Self {
         let changed = changed.filter(|m| m.data.contains(&1));
-        Self { planes: Planes::of(image, labels), labels, mesh, width: image.width, changed }
+        Self { planes: Planes::of(image, labels).map(Arc::new), labels, mesh, width: image.width, changed }
+    }
+
+    /// The same picture with another mask.
+    pub fn on(&self, changed: &'a Mask) -> Self {
+        Self { planes: self.planes.clone(), changed: Some(changed).filter(|m| m.data.contains(&1)), ..*self }
     }
 
     /// Raw values of a concept, in the order of [`Measure::ALL`]. `changed` parts are measured where they changed.
