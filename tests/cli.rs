@@ -199,7 +199,11 @@ fn a_report_holds_what_is_documented_and_comes_out_the_same_again() {
     // For people: the verdict and the answer, no JSON.
     let plain = facext(&["analyze", photo.to_str().unwrap(), "--device", "cpu", "--weights", weights.to_str().unwrap()]);
     assert_eq!(plain.code, 0, "{}", plain.err);
-    assert!(plain.out.starts_with("Face 1 at ") && plain.out.contains("mask 1: ") && plain.out.contains("saved again: score "), "{}", plain.out);
+    assert!(
+        plain.out.starts_with("Face 1 at ") && plain.out.contains("mask 1: ") && plain.out.contains("saved again: score "),
+        "{}",
+        plain.out
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@
 const FAKE = {
   faces: [[0.3, 0.2, 0.4, 0.6]], // shares of the photo
   token_ms: 4, // pause after each token
+  open_busy_ms: 0, // a photo that takes that long to open, in one call
   busy_ms: 0, // one call that blocks the worker's thread, in the middle
   crash: '', // 'panic' | 'silent' (uncaught, the promise never settles) | 'lost' (device.lost)
   build_fails: 0, // how many builds fail before one works
@@ -98,6 +99,7 @@ export class Engine {
       throw fault('image.truncated', name);
     }
     const { width, height } = bitmap;
+    block(this.#fake.open_busy_ms);
     bitmap.close();
     const none = name.includes('cat');
     const faces = none ? [] : this.#fake.faces.map((f) => ({ box: [f[0] * width, f[1] * height, f[2] * width, f[3] * height].map(Math.round) }));
