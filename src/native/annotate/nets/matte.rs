@@ -5,9 +5,8 @@
 
 use std::path::Path;
 
-use tract_onnx::prelude::*;
-
-use super::{Known, Plan, fault, read, run};
+use super::onnx::Plan;
+use super::{Known, plan, run};
 use crate::error::Result;
 use crate::image::{Mask, Rgb8};
 
@@ -48,14 +47,9 @@ impl std::fmt::Debug for Matting {
 
 impl Matting {
     /// # Errors
-    /// `io.failed`; `request.bad` for another file; `model.failed` if it cannot be built.
+    /// `io.failed`; `request.bad` for another file.
     pub fn open(path: &Path) -> Result<Self> {
-        let bytes = read(path, &MODNET)?;
-        let build = || {
-            let fact = InferenceFact::dt_shape(f32::datum_type(), tvec!(1, 3, SIDE, SIDE));
-            tract_onnx::onnx().model_for_read(&mut bytes.as_slice())?.with_input_fact(0, fact)?.into_optimized()?.into_runnable()
-        };
-        Ok(Self { plan: build().map_err(fault)? })
+        Ok(Self { plan: plan(path, &MODNET, "input", "output")? })
     }
 
     /// Opacity of the person, 0..1, in a square of a picture sampled at `side` × `side` px, row-major.
@@ -77,7 +71,7 @@ impl Matting {
                 }
             }
         }
-        let out = run(&self.plan, &[1, 3, SIDE, SIDE], &values)?;
+        let out = run(&self.plan, &[1, 3, SIDE, SIDE], values)?;
         let at = |x: usize, y: usize| out.get(y.min(SIDE - 1) * SIDE + x.min(SIDE - 1)).copied().unwrap_or(0.0);
         let mut alpha = Vec::with_capacity(side * side);
         for y in 0..side {

@@ -1,21 +1,19 @@
-//! Networks that the annotator may borrow: a portrait matte and a generative inpainter, run by tract, and a small up-sampler.
+//! Networks that the annotator may borrow: a portrait matte, a generative inpainter, a small up-sampler.
 //!
 //! None is part of this program. A model is a file that the caller names, or one that `build.sh` has put into the cache; without
 //! it the recipes that need it are left out, and the leaves around the face fall back to an ordinary person's outline.
 //! Only the files whose hashes stand here are opened: so no foreign bytes reach the ONNX parser, and a data set says exactly
 //! what made it.
 //!
-//! Their arithmetic is floating point in an order that depends on the processor's instruction set: other kinds of processors may
-//! round a pixel the other way.
+//! [`onnx`] runs the first two.
 
 pub mod inpaint;
 pub mod matte;
+pub mod onnx;
 pub mod upscale;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use tract_onnx::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::image::sha256_hex;
@@ -105,19 +103,16 @@ fn read(path: &Path, known: &Known) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A network with one input and one output of fixed shapes.
-type Plan = Arc<TypedRunnableModel>;
-
-fn fault(e: impl std::fmt::Display) -> Error {
-    Error::Model(format!("network: {e:#}"))
+/// Opens the part of a known ONNX file between two values.
+fn plan(path: &Path, known: &Known, input: &str, output: &str) -> Result<onnx::Plan> {
+    let graph = onnx::proto::read(&read(path, known)?).ok_or_else(|| Error::Model(format!("{}: no graph", path.display())))?;
+    Ok(graph.between(input, output))
 }
 
-/// Runs a plan on values of `shape`; the first output's values in row-major order.
-fn run(plan: &Plan, shape: &[usize], values: &[f32]) -> Result<Vec<f32>> {
-    let input = Tensor::from_shape(shape, values).map_err(fault)?;
-    let out = plan.run(tvec!(input.into_tvalue())).map_err(fault)?;
-    let first = out.first().ok_or_else(|| fault("no output"))?;
-    Ok(first.to_plain_array_view::<f32>().map_err(fault)?.iter().copied().collect())
+/// Runs a plan on values of `shape`.
+fn run(plan: &onnx::Plan, shape: &[usize], values: Vec<f32>) -> Result<Vec<f32>> {
+    let input = onnx::Array::new(shape.to_vec(), values).ok_or_else(|| Error::Model("input of another size".into()))?;
+    plan.run(input).map(|out| out.data).map_err(Error::Model)
 }
 
 #[cfg(test)]
