@@ -14,7 +14,7 @@ use facext::model::region::RegionMask;
 use facext::model::states::Readout;
 use facext::model::tasks::Evidence;
 use facext::model::vision::{Vision, crops_to_tensor};
-use facext::native::annotate::{Pack, Photo, Sampler, Split};
+use facext::native::annotate::{Pack, Photo, RecipeSet, Sampler, Split};
 use facext::native::convert::is_frozen;
 use facext::native::export::export;
 use facext::native::train::{Args, language, residual, vision};
@@ -225,18 +225,22 @@ fn resumes(name: &str, train: impl Fn(&Path, usize) -> TensorMap) {
 
 fn args(out: &Path, steps: usize) -> Args {
     Args {
+        config: None,
         stage: String::new(),
         faces: PathBuf::new(),
         weights: PathBuf::new(),
         out: out.into(),
         steps,
         batch: 2,
+        accumulate: 2,
+        ema: 0.9,
         lr: 1e-2,
         seed: 3,
         loaders: 1,
         save_every: 1000,
         validate: 2,
         difficulty: 0.5,
+        recipes: RecipeSet::First,
         repeat: 0,
         go_on: false,
         device: "cpu".into(),
@@ -260,7 +264,18 @@ fn an_interrupted_vision_stage_ends_where_an_uninterrupted_one_does() {
     resumes("vision", |out, steps| {
         let (sampler, val) = samplers();
         let model = Vision::build(&cfg, &Vars::random(7, &device).pp("vision")).unwrap();
-        let run = vision::VisionRun { out: out.into(), steps, batch: 2, lr: 1e-2, seed: 3, loaders: 1, save_every: 1000, validate: 2 };
+        let run = vision::VisionRun {
+            out: out.into(),
+            steps,
+            batch: 2,
+            accumulate: 1,
+            ema: 0.9,
+            lr: 1e-2,
+            seed: 3,
+            loaders: 1,
+            save_every: 1000,
+            validate: 2,
+        };
         let model = vision::train(&cfg, model, sampler, &val, &run, &device).unwrap();
         export(&model, "vision", |n| !is_frozen(n))
     });

@@ -30,6 +30,7 @@ export default defineConfig({
     alias: [
       { find: '#pkg', replacement: pkg },
       { find: '#assets', replacement: resolve(here, 'src/assets.ts') },
+      { find: '#lazy', replacement: resolve(here, 'src/lazy.ts') },
       // With whatever query follows.
       { find: /^#wasm(?=\?|$)/, replacement: zippedWasm(pkg) },
     ],

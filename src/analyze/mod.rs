@@ -5,10 +5,12 @@ pub mod answer;
 pub mod bands;
 pub mod generate;
 pub mod ground;
+pub mod measured;
 pub mod naming;
 pub mod region;
 pub mod report;
 pub mod request;
+pub mod spread;
 
 use crate::config::{ModelConfig, WEIGHTS_VERSION};
 use crate::error::{DeviceFault, Error, Result, WeightsFault};
@@ -22,7 +24,7 @@ use crate::weights::{TensorMap, Vars};
 use bands::Calibration;
 use burn::tensor::{Device, Tensor};
 use region::Place;
-use report::{FaceReport, FileFacts, Program, Report, Status};
+use report::{FaceReport, FileFacts, Program, Report, Status, Trial};
 use request::{Event, Listener, Request, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -83,6 +85,8 @@ pub struct Photo {
     /// Usable faces, or why there are none.
     pub faces: Faces,
     evidence: Vec<Option<Evidence>>,
+    /// By face: its scores after it was saved again, as far as they are known.
+    trials: Vec<Vec<Trial>>,
     timings: BTreeMap<String, f64>,
 }
 
@@ -175,7 +179,7 @@ impl Analyzer {
         let faces = self.finder.find(&picture).await?;
         timings.insert(Stage::Face.name().into(), ms(clock));
         let count = if let Faces::Found(f) = &faces { f.len() } else { 0 };
-        Ok(Photo { picture, name: name.into(), faces, evidence: vec![None; count], timings })
+        Ok(Photo { picture, name: name.into(), faces, evidence: vec![None; count], trials: vec![vec![]; count], timings })
     }
 
     /// Answers a request about an opened photo. Without a usable face the report says so, whatever was asked.

@@ -3,6 +3,7 @@
 
 mod device;
 
+use crate::analyze::report::Report;
 use crate::analyze::request::{Event, Listener, Request};
 use crate::analyze::{Analyzer, CONFIG_FILE, Photo, Settings, TOKENIZER_FILE};
 use crate::error::{Error, Result, WeightsFault};
@@ -165,6 +166,16 @@ impl Engine {
         self.stop.set(false);
         let mut listener = Page { on_event: Some(on_event), stop: self.stop.clone() };
         to_js(&analyzer.analyze(photo, &request, &mut listener).await.map_err(fail)?)
+    }
+
+    /// A report about the open photo with the spread of its scores, and the bands that bear it; `on_event` hears of trials.
+    pub async fn spread(&mut self, report: JsValue, on_event: Function) -> Result<JsValue, JsValue> {
+        let mut report: Report = serde_wasm_bindgen::from_value(report).map_err(|e| fail(Error::Request(e.to_string())))?;
+        let (Some(analyzer), Some(photo)) = (self.analyzer.as_ref(), self.photo.as_mut()) else { return Err(not_built()) };
+        self.stop.set(false);
+        let mut listener = Page { on_event: Some(on_event), stop: self.stop.clone() };
+        analyzer.spread(photo, &mut report, &mut listener).await.map_err(fail)?;
+        to_js(&report)
     }
 
     /// Where the concepts lie on a face of the open photo: `{box, side, leaves, labels}`; `labels` is a `Uint8Array` of

@@ -41,8 +41,10 @@ export function reportPage(report: Report, w: Words, language: Language, picture
     });
     const band = w.bands[face.band] ?? w.bands.inconclusive;
     const family = face.family !== 'none' ? (w.families[face.family] ?? '') : '';
+    const tried = (face.spread?.tried ?? []).map((trial) => w.spread.trial(w.spread.how[trial.how] ?? trial.how, (w.bands[trial.band] ?? w.bands.inconclusive).title));
+    const spread = tried.length ? `<p>${text(w.spread.moved)} ${text(tried.join('; '))}</p>` : '';
     return `<section><h2>${text(w.face(f + 1))}</h2>
-      <div class="band"><strong>${text(band.title)}</strong><p>${text(band.text)} ${text(family)}</p><p>${text(w.doesNotShow(band.not))}</p></div>
+      <div class="band"><strong>${text(band.title)}</strong><p>${text(band.text)} ${text(family)}</p><p>${text(w.doesNotShow(band.not))}</p>${spread}</div>
       <p lang="en">${words}</p><div class="masks">${masks.join('')}</div></section>`;
   });
   const { file, program } = report;

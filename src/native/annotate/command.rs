@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::dataset::{pairs, preview, probe, run, source, verify};
-use super::evidence::norms::{self, Norm};
-use super::evidence::{Gauge, Measure};
 use super::nets::Nets;
 use super::pack::Split;
 use super::sampler::{Order, Sampler};
 use super::set::RecipeSet;
 use crate::error::{Error, Result};
 use crate::fict::concepts;
+use crate::measure::norms::{self, Norm};
+use crate::measure::{Gauge, Measure};
 use crate::text::Family;
 
 /// Makes annotated forgeries from photos, checks and shows them.

@@ -19,7 +19,6 @@ pub mod crop;
 pub mod dataset;
 pub mod degrade;
 pub mod edit;
-pub mod evidence;
 pub mod generate;
 #[cfg(test)]
 mod golden;

@@ -8,7 +8,6 @@ use rand::{Rng, SeedableRng};
 
 use super::crop::{self, Augment, Cropped};
 use super::degrade::Degradation;
-use super::evidence::Gauge;
 use super::nets::Nets;
 use super::pack::{Pack, Split};
 use super::pixels::{Img, weighted};
@@ -19,6 +18,7 @@ use super::{bend, edit, generate, reenact, retouch, splice, swap, texture};
 use crate::error::{Error, Result};
 use crate::fict::{self, lift};
 use crate::image::{Mask, Rgb8};
+use crate::measure::Gauge;
 
 /// Side of the crop, px, unless [`Sampler::with_side`] says otherwise.
 pub const SIDE: usize = 448;
@@ -164,6 +164,11 @@ impl Sampler {
     /// The same sampler with crops of `side` px.
     pub fn with_side(self, side: usize) -> Self {
         Self { side, ..self }
+    }
+
+    /// Its set of recipes.
+    pub fn set(&self) -> RecipeSet {
+        self.set
     }
 
     /// Number of photos of the split.

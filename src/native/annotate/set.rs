@@ -33,6 +33,11 @@ impl RecipeSet {
         }
     }
 
+    /// Whether it holds nothing that is kept from training.
+    pub fn may_train(self) -> bool {
+        self.recipes().iter().all(|r| !r.is_unseen())
+    }
+
     /// Whether pictures get the full range of degradations (the first set keeps the mild ones).
     pub fn is_first(self) -> bool {
         self == Self::First

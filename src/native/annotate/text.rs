@@ -78,18 +78,24 @@ pub struct Qa {
     pub found: bool,
 }
 
-/// Draws a task and a scope and composes; explanation and localisation come more often than the two head tasks.
+/// Draws a task and a scope and composes.
 pub fn draw(sample: &Sample, rng: &mut SmallRng) -> Qa {
+    let (task, scope) = draw_ask(sample, rng);
+    compose(sample, task, scope, rng)
+}
+
+/// A task and what it is asked of; explanation and localisation come more often than the two head tasks.
+pub fn draw_ask(sample: &Sample, rng: &mut SmallRng) -> (Task, Scope) {
     let task = weighted(rng, &[(Task::Det, 1.0), (Task::Cls, 1.0), (Task::Age, 4.0), (Task::Loc, 2.0), (Task::Toe, 2.0)], |t| t.1).0;
     if matches!(task, Task::Det | Task::Cls) {
-        return compose(sample, task, Scope::Image, rng);
+        return (task, Scope::Image);
     }
     let scope = match weighted(rng, &[(0, 2.0), (1, 1.0), (2, 1.0)], |k| k.1).0 {
         1 => draw_region(sample, rng).map(Scope::Region),
         2 => draw_box(sample, rng).map(Scope::Box),
         _ => None,
     };
-    compose(sample, task, scope.unwrap_or(Scope::Image), rng)
+    (task, scope.unwrap_or(Scope::Image))
 }
 
 /// A concept that can be asked about, three in five of them touched when the sample is forged; `None` when there is none.

@@ -4,16 +4,18 @@ use super::Args;
 use crate::analyze::region::{Asked, shares};
 use crate::analyze::report::Band;
 use crate::analyze::request::{Request, Silent};
-use crate::analyze::{Analyzer, answer::Verdict, answer::claims_signs, ground, read_back};
+use crate::analyze::{Analyzer, answer::Verdict, answer::claims_signs, ground, measured, read_back};
 use crate::error::{Error, Result};
 use crate::fict;
 use crate::image::{BBox, Mask, Rgb8, Rle};
+use crate::measure::Gauge;
 use crate::model::region::RegionMask;
 use crate::model::states::Readout;
 use crate::model::tasks::Evidence;
 use crate::model::vision::crops_to_tensor;
+use crate::native::annotate::talk::draw;
 use crate::native::annotate::text::{self, Qa, Scope};
-use crate::native::annotate::{Sample, Sampler};
+use crate::native::annotate::{RecipeSet, Sample, Sampler};
 use crate::native::metrics::Overlap;
 use crate::native::metrics::answer::{consistent, contradicts};
 use crate::native::metrics::text::{Pair, bare, phrase_similarity};
@@ -70,6 +72,8 @@ pub struct Answered {
     pub contradicts: Option<bool>,
     /// Of each phrase: its mask lies in the concept it names.
     pub consistent: Vec<bool>,
+    /// Of each mask: something measured on its pixels stands out.
+    pub measured: Vec<bool>,
     /// The answer's words and the annotator's.
     pub words: Pair,
     /// Predicted masks, if pictures are wanted.
@@ -116,12 +120,14 @@ pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) ->
             family: sample.family.index(),
             guessed,
             recipe: sample.recipe.map_or("none", |r| r.id()),
-            degraded: taken(&serde_json::to_value(sample.degradation).unwrap_or_default()),
+            degraded: taken(
+                &sample.wild.map_or_else(|| serde_json::to_value(sample.degradation), serde_json::to_value).unwrap_or_default(),
+            ),
             answers: vec![],
             jpeg: None,
         };
         let seen = Seen { evidence: &evidence, readout: &readout, verdict: &verdict, band, labels: &labels };
-        for (task, scope) in questions(&sample, index, args) {
+        for (task, scope) in questions(&sample, sampler.set(), index, args) {
             out.answers.push(ask(analyzer, &sample, &seen, (task, scope), args, index).await?);
         }
         if args.takes(args.flip_every, index) {
@@ -133,7 +139,7 @@ pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) ->
 }
 
 /// What is asked of an image, the cheap question first.
-fn questions(sample: &Sample, index: u64, args: &Args) -> Vec<(Task, Scope)> {
+fn questions(sample: &Sample, set: RecipeSet, index: u64, args: &Args) -> Vec<(Task, Scope)> {
     if args.scores_only {
         return vec![];
     }
@@ -156,6 +162,7 @@ fn questions(sample: &Sample, index: u64, args: &Args) -> Vec<(Task, Scope)> {
     {
         all.extend([(Task::Loc, Scope::Box(b)), (Task::Age, Scope::Box(b))]);
     }
+    all.retain(|(_, scope)| set.is_first() || draw::is_clear(sample, *scope));
     all
 }
 
@@ -169,7 +176,7 @@ async fn ask(
     index: u64,
 ) -> Result<Answered> {
     let side = sample.image.width;
-    let truth = compose(sample, task, scope, 1);
+    let truth = compose(args.recipes, sample, task, scope, 1);
     let asked = asked(sample, scope, seen.labels, analyzer.settings.model.enc_image);
     let (made, artifact) = match &asked {
         None => {
@@ -187,10 +194,14 @@ async fn ask(
             let masks = analyzer.fifa.segment(seen.evidence, hidden).masks;
             let [_, n, m, _] = masks.dims();
             let mut logits = read_back(masks).await?;
-            ground::join(&mut logits, &artifact);
-            let mut masks = enlarge(&logits, n, m, side);
-            masks.iter_mut().zip(&made.named).for_each(|(mask, named)| ground::keep_to(mask, &sample.labels, *named));
-            masks
+            if args.without_mask_rule {
+                enlarge(&logits, n, m, side)
+            } else {
+                ground::join(&mut logits, &artifact);
+                let mut masks = enlarge(&logits, n, m, side);
+                masks.iter_mut().zip(&made.named).for_each(|(mask, named)| ground::keep_to(mask, &sample.labels, *named));
+                masks
+            }
         }
         None => vec![],
     };
@@ -203,6 +214,8 @@ async fn ask(
         (Some(phrase), Some(concept)) => phrase_similarity(phrase, named(concept)),
         _ => 0.0,
     };
+    let gauge = Gauge::new(&sample.image, &sample.labels, &sample.mesh, None);
+    let measured = said.iter().zip(&made.named).map(|(m, named)| !measured::standing_out(&gauge, m, *named).is_empty()).collect();
     let fits = |(phrase, mask): (&String, &Mask)| {
         let leaves = fict::named(phrase).and_then(|c| fict::part_set(c.id));
         leaves.is_some_and(|set| consistent(mask, &fict::mask_of(&sample.labels, set, side, side)))
@@ -219,15 +232,16 @@ async fn ask(
         recalled: overlap.recalled(similar),
         claims: claims_signs(&text),
         contradicts: (scope == Scope::Image).then(|| contradicts(seen.band, &text, said.len())),
+        measured,
         consistent: phrases.iter().zip(&said).map(fits).collect(),
-        words: Pair::new(&text, &references(sample, task, scope, index, args.wordings)),
+        words: Pair::new(&text, &references(sample, task, scope, index, args)),
         masks: if args.worst.is_some() { said.iter().map(Rle::encode).collect() } else { vec![] },
         overlap,
     })
 }
 
 /// The annotator's question and answer; masks do not depend on the seed, wordings do.
-fn compose(sample: &Sample, task: Task, scope: Scope, seed: u64) -> Qa {
+fn compose(set: RecipeSet, sample: &Sample, task: Task, scope: Scope, seed: u64) -> Qa {
     let task = match task {
         Task::Age => text::Task::Age,
         Task::Loc => text::Task::Loc,
@@ -235,12 +249,13 @@ fn compose(sample: &Sample, task: Task, scope: Scope, seed: u64) -> Qa {
         Task::Det => text::Task::Det,
         Task::Cls => text::Task::Cls,
     };
-    text::compose(sample, task, scope, &mut SmallRng::seed_from_u64(seed))
+    draw::compose(set, sample, task, scope, &mut SmallRng::seed_from_u64(seed))
 }
 
 /// The annotator's answer in up to so many different wordings.
-fn references(sample: &Sample, task: Task, scope: Scope, index: u64, wordings: u64) -> Vec<String> {
-    let mut all: Vec<String> = (0..wordings).map(|k| bare(&compose(sample, task, scope, index * 16 + k).answer.text)).collect();
+fn references(sample: &Sample, task: Task, scope: Scope, index: u64, args: &Args) -> Vec<String> {
+    let wording = |k| bare(&compose(args.recipes, sample, task, scope, index * 16 + k).answer.text);
+    let mut all: Vec<String> = (0..args.wordings).map(wording).collect();
     all.sort();
     all.dedup();
     all

@@ -24,6 +24,8 @@ pub fn summary(all: &[Outcome], weights_sha256: &str, args: &Args) -> Value {
         "split": args.split,
         "seed": args.seed,
         "difficulty": [0.0, args.difficulty],
+        "recipes": args.recipes,
+        "without_mask_rule": args.without_mask_rule,
         "weights_sha256": weights_sha256,
         "det": det(all, args),
         "cls": { "macro_f1": macro_f1(all), "classes": "none, face_swap, reenactment, attribute_edit (no recipe makes entire_synthesis)" },
@@ -55,7 +57,8 @@ fn det(all: &[Outcome], args: &Args) -> Value {
         let group: Vec<(f32, bool)> = all.iter().filter(|o| !o.forged || among(o)).map(|o| (o.score, o.forged)).collect();
         metrics::roc_auc(&group)
     };
-    let unseen = |o: &Outcome| args.unseen.contains(&o.recipe);
+    let kept = args.unseen();
+    let unseen = |o: &Outcome| kept.contains(&o.recipe);
     let by = |key: &dyn Fn(&Outcome) -> &'static str| {
         let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
         all.iter().filter(|o| o.forged).for_each(|o| *groups.entry(key(o)).or_default() += 1);
@@ -71,9 +74,9 @@ fn det(all: &[Outcome], args: &Args) -> Value {
     let reliability = reliability::table(&scores, reliability::BINS);
     json!({
         "auc": metrics::roc_auc(&scores),
-        "auc_seen": if args.unseen.is_empty() { None } else { auc(&|o| !unseen(o)) },
-        "auc_unseen": if args.unseen.is_empty() { None } else { auc(&unseen) },
-        "unseen": args.unseen,
+        "auc_seen": if kept.is_empty() { None } else { auc(&|o| !unseen(o)) },
+        "auc_unseen": if kept.is_empty() { None } else { auc(&unseen) },
+        "unseen": kept,
         "eer": metrics::eer(&scores),
         "ece": reliability::ece(&reliability),
         "reliability": reliability,
@@ -117,6 +120,8 @@ fn grounded(answers: &[&Answered], texts: bool) -> Map<String, Value> {
         "answers_with_masks_forged": with_masks(true),
         "answers_with_masks_untouched": with_masks(false),
         "claims_right": mean(answers.iter().map(|a| share(a.claims == a.found))),
+        "measured_forged": mean(found(true).flat_map(|a| &a.measured).map(|m| share(*m))),
+        "measured_untouched": mean(found(false).flat_map(|a| &a.measured).map(|m| share(*m))),
         "consistency": mean(answers.iter().flat_map(|a| &a.consistent).map(|c| share(*c))),
         "contradiction": contradiction(answers),
         "n": answers.len(),
@@ -199,6 +204,7 @@ mod tests {
             claims,
             contradicts: (place == Place::Image).then_some(!claims),
             consistent: said.iter().map(|_| true).collect(),
+            measured: said.iter().map(|_| true).collect(),
             words,
             masks: vec![],
         }
@@ -246,6 +252,7 @@ mod tests {
         near(&s["cls"]["macro_f1"], 1.0);
         near(&s["loc"]["image"]["miou"], 0.5);
         near(&s["loc"]["image"]["recall"], 0.5);
+        near(&s["loc"]["image"]["measured_forged"], 1.0);
         near(&s["loc"]["image"]["contradiction"], 0.5);
         near(&s["age"]["miou_sym"], 0.5);
         near(&s["age"]["ap50"], 1.0);

@@ -14,6 +14,10 @@ const FAKE = {
   crash_times: 0, // how many analyses crash before one works; remembered across workers
   band: 'signs',
   facts: [{ key: 'format', value: 'PNG, RGB' }, { key: 'software', value: '<b>Paint</b> 1.0' }], // of each photo
+  spread: null, // bands of the savings; null: those of the answer
+  spread_ms: 0, // pause before each of them
+  spread_busy_ms: 0, // and a call that blocks the worker's thread
+  warnings: [], // of each report
   answer: null, // spans [text, mask or null] instead of the usual ones
 };
 
@@ -139,10 +143,34 @@ export class Engine {
       faces.push({ box, ...verdict, answer: text.map((s) => s.text).join(''), spans: text, masks });
     }
     return {
-      status: this.#photo.status, reason: this.#photo.reason, request, file: this.#photo.file, faces, warnings: [],
+      status: this.#photo.status, reason: this.#photo.reason, request, file: this.#photo.file, faces, warnings: this.#fake.warnings,
       program: { version: '0.0.0-fake', weights_sha256: '0'.repeat(64), device: this.#device.kind, preset: 'fake' },
       timings_ms: { total: performance.now() - started },
     };
+  }
+
+  async spread(report, emit) {
+    if (!this.#photo || report.file.sha256 !== this.#photo.file.sha256) throw fault('request.bad', 'another photo');
+    this.#cancelled = false;
+    const wider = structuredClone(report);
+    for (const face of wider.faces) {
+      const index = this.#photo.faces.findIndex(({ box }) => box.every((v, i) => v === face.box[i]));
+      emit({ type: 'stage', stage: 'spread', face: index });
+      const tried = [];
+      for (const [i, how] of ['jpeg_75', 'jpeg_50', 'half_size'].entries()) {
+        block(this.#fake.spread_busy_ms);
+        await wait(this.#fake.spread_ms);
+        if (this.#cancelled) throw fault('cancelled', '');
+        tried.push({ how, score: 0.7 - i / 100, band: this.#fake.spread?.[i] ?? face.band });
+        emit({ type: 'trial', face: index, ...tried[i] });
+      }
+      face.spread = { low: 0.68, high: 0.71, tried };
+      if (tried.some(({ band }) => band !== face.band)) {
+        Object.assign(face, { band: 'inconclusive', family: 'none' });
+        wider.warnings = [...new Set([...wider.warnings, 'spread_crosses_bands'])];
+      }
+    }
+    return wider;
   }
 
   parts(face) {

@@ -146,7 +146,7 @@ impl Summary {
                 Basis::Measured(claims) => {
                     for c in claims.iter().filter(|c| c.stands_out) {
                         explained = true;
-                        *self.findings.entry(crate::native::annotate::evidence::norms::name(c.measure)).or_default() += 1;
+                        *self.findings.entry(crate::measure::norms::name(c.measure)).or_default() += 1;
                     }
                     "measured"
                 }

@@ -16,7 +16,7 @@ use super::shard;
 use crate::error::{Error, Result};
 use crate::fict;
 use crate::image::Mask;
-use crate::native::annotate::evidence::{Finding, Gauge, Measure};
+use crate::measure::{Finding, Gauge, Measure};
 use crate::native::annotate::talk::{Basis, Claim};
 use crate::native::annotate::{text, wording};
 use crate::text::Family;

@@ -1,8 +1,8 @@
 //! A measurement against what untouched photos measure; the gauge that takes them all from one picture.
 
-use std::cell::OnceCell;
+use std::sync::{Arc, OnceLock};
 
-use super::measure::{Measure, on_pixels};
+use super::kinds::{Measure, on_pixels};
 use super::norms::{Norm, norm};
 use super::planes::Planes;
 use super::region::Region;
@@ -50,32 +50,32 @@ impl Finding {
 
 /// Measures parts of one picture; planes are made once.
 pub struct Gauge<'a> {
-    planes: Option<Planes>,
+    planes: Option<Arc<Planes>>,
     labels: &'a [u8],
     mesh: &'a [[f32; 3]],
     width: usize,
     changed: Option<&'a Mask>,
     /// The face's own shape, where it is not that of the regions.
-    shape: Option<Shape>,
+    shape: Option<Arc<Shape>>,
 }
 
 /// A mesh, and its label map once it is asked for.
 struct Shape {
     mesh: Vec<[f32; 3]>,
-    labels: OnceCell<Vec<u8>>,
+    labels: OnceLock<Vec<u8>>,
 }
 
 impl<'a> Gauge<'a> {
     /// `labels` and `changed` have the picture's size. An all-zero mask counts as none.
     pub fn new(image: &Rgb8, labels: &'a [u8], mesh: &'a [[f32; 3]], changed: Option<&'a Mask>) -> Self {
         let changed = changed.filter(|m| m.data.contains(&1));
-        Self { planes: Planes::of(image, labels), labels, mesh, width: image.width, changed, shape: None }
+        Self { planes: Planes::of(image, labels).map(Arc::new), labels, mesh, width: image.width, changed, shape: None }
     }
 
     /// The same gauge for a picture whose features lie elsewhere than its regions: the untouched twin of a picture in which they
     /// were moved. Pixels are compared in the same place, shapes are each face's own.
     pub fn shaped_as(self, mesh: Vec<[f32; 3]>) -> Self {
-        Self { shape: Some(Shape { mesh, labels: OnceCell::new() }), ..self }
+        Self { shape: Some(Arc::new(Shape { mesh, labels: OnceLock::new() })), ..self }
     }
 
     fn mesh(&self) -> &[[f32; 3]] {
@@ -85,6 +85,12 @@ impl<'a> Gauge<'a> {
     fn shape_labels(&self) -> &[u8] {
         let height = self.labels.len().checked_div(self.width).unwrap_or(0);
         self.shape.as_ref().map_or(self.labels, |s| s.labels.get_or_init(|| fict::part_labels(&s.mesh, self.width, height)))
+    }
+
+    /// The same picture with another mask.
+    pub fn on(&self, changed: &'a Mask) -> Self {
+        let changed = Some(changed).filter(|m| m.data.contains(&1));
+        Self { planes: self.planes.clone(), shape: self.shape.clone(), changed, ..*self }
     }
 
     /// Raw values of a concept, in the order of [`Measure::ALL`]. `changed` parts are measured where they changed.
