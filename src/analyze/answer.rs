@@ -188,9 +188,10 @@ impl Analyzer {
                 ground::keep_to(&mut mask, labels, *named);
             }
             let quality = quality.get(id).map_or(0.0, |q| 1.0 / (1.0 + (-q).exp()));
-            let measured = generated.named.get(id).map_or_else(Vec::new, |named| {
-                measured::standing_out(&gauge, &region::mask_to_crop(&mask, crop), *named)
-            });
+            let measured = generated
+                .named
+                .get(id)
+                .map_or_else(Vec::new, |named| measured::standing_out(&gauge, &region::mask_to_crop(&mask, crop), *named));
             let report = MaskReport {
                 concept: labels.as_deref().and_then(|l| dominant(l, &mask)).map(Into::into),
                 bbox: mask.bbox().unwrap_or(BBox { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }),

@@ -69,7 +69,10 @@ mod tests {
         };
         let (before, after) = (of(skin), of(smooth));
         assert!(before.iter().all(|m| !matches!(m.measure, Measure::Grain | Measure::Sharpness)), "{before:?}");
-        assert!(after.iter().any(|m| matches!(m.measure, Measure::Grain | Measure::GrainMirror | Measure::Sharpness) && m.value < m.median), "{after:?}");
+        assert!(
+            after.iter().any(|m| matches!(m.measure, Measure::Grain | Measure::GrainMirror | Measure::Sharpness) && m.value < m.median),
+            "{after:?}"
+        );
         assert!(after.len() <= MOST);
         let image = Rgb8 { width: 448, height: 448, data: vec![120; 3 * 448 * 448] };
         let gauge = Gauge::new(&image, &labels, &mesh, None);

@@ -113,7 +113,9 @@ pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) ->
             family: sample.family.index(),
             guessed,
             recipe: sample.recipe.map_or("none", |r| r.id()),
-            degraded: taken(&sample.wild.map_or_else(|| serde_json::to_value(sample.degradation), serde_json::to_value).unwrap_or_default()),
+            degraded: taken(
+                &sample.wild.map_or_else(|| serde_json::to_value(sample.degradation), serde_json::to_value).unwrap_or_default(),
+            ),
             answers: vec![],
             jpeg: None,
         };

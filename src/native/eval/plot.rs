@@ -83,9 +83,7 @@ pub fn curve(title: &str, points: &[(f64, f64)], keep: f64) -> String {
         (low, (high - low).max(1e-9))
     };
     let (x, y) = (range(&|p| p.0), range(&|p| p.1));
-    let at = |p: (f64, f64)| {
-        format!("{:.1} {:.1}", LEFT + (p.0 - x.0) / x.1 * WIDTH, TOP + 14.0 + (1.0 - (p.1 - y.0) / y.1) * HEIGHT)
-    };
+    let at = |p: (f64, f64)| format!("{:.1} {:.1}", LEFT + (p.0 - x.0) / x.1 * WIDTH, TOP + 14.0 + (1.0 - (p.1 - y.0) / y.1) * HEIGHT);
     let mut out = open(title, LEFT + WIDTH + 12.0, TOP + HEIGHT + 34.0);
     let _ = write!(out, r#"<text x="{LEFT}" y="12">{}</text>"#, escape(title));
     let (top, bottom) = (TOP + 14.0, TOP + 14.0 + HEIGHT);

@@ -106,9 +106,7 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.recipes.may_train() {
         return Err(Error::Request("this set holds recipes that training must not see".into()));
     }
-    let draw = |pack, split, seed| {
-        Sampler::new(pack, split, seed).map(|s| s.with_difficulty(0.0..=args.difficulty).with_set(args.recipes))
-    };
+    let draw = |pack, split, seed| Sampler::new(pack, split, seed).map(|s| s.with_difficulty(0.0..=args.difficulty).with_set(args.recipes));
     let sampler = Arc::new(draw(pack.clone(), Split::Train, args.seed)?);
     let val = draw(pack, Split::Val, args.seed ^ 0x7a11)?;
     let options = serde_json::to_value(args).map_err(|e| Error::Io(e.to_string()))?;

@@ -1,6 +1,6 @@
 //! Learning-rate schedule, and the journal of a run: metrics file, where to resume, console line.
 
-use crate::error::{Result};
+use crate::error::Result;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};

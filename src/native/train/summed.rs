@@ -60,7 +60,7 @@ mod tests {
         }
         let device = Device::flex().autodiff();
         let model: Linear = LinearConfig::new(2, 1).init(&device).map(&mut Ones);
-        let x = |rows: &[[f32; 2]]| Tensor::<2>::from_data(burn::tensor::TensorData::from(rows), &device);
+        let x = |rows: &[[f32; 2]]| Tensor::<2>::from_data(burn::tensor::TensorData::new(rows.concat(), [rows.len(), 2]), &device);
         let loss = |rows: &[[f32; 2]]| model.forward(x(rows)).square().mean();
         let stepped = |s: Summed<Linear>| {
             let (value, _, grads) = s.take();

@@ -3,8 +3,8 @@
 
 use rand::rngs::SmallRng;
 
-use super::compose::{Notes, Turn, outside, turn};
 pub use super::compose::is_clear;
+use super::compose::{Notes, Turn, outside, turn};
 use crate::measure::Gauge;
 use crate::native::annotate::pixels::chance;
 use crate::native::annotate::sampler::Sample;
