@@ -40,7 +40,21 @@ pub struct Plan {
     pub face: usize,
 }
 
-/// Runs the language model on a spliced prompt `[1, t, lm_dim]`, for one answer.
+/// The prompt in two parts, and the cache that the first part may be in already.
+pub struct Prompted<'a> {
+    /// Positions of the head, which all questions about a face share.
+    pub head: usize,
+    /// Embeddings of the head, `[1, head, lm_dim]`; `None` when the cache holds it.
+    pub embedded: Option<Tensor<3>>,
+    /// Embeddings of the rest, `[1, t, lm_dim]`.
+    pub rest: Tensor<3>,
+    /// Holds the head's keys and values, or is written from the start. What lies behind the head is overwritten.
+    pub cache: &'a mut KvCache,
+}
+
+/// Runs the language model on a prompt, for one answer.
+///
+/// The head is always run by itself, also the first time: a later question, which finds it in the cache, then computes exactly the same.
 ///
 /// # Errors
 /// [`Error::Request`] when prompt and longest answer do not fit the cache; [`Error::Cancelled`] from the listener;
@@ -49,19 +63,28 @@ pub async fn generate<L: Listener>(
     cfg: &ModelConfig,
     language: &Language,
     tokenizer: &Tokenizer,
-    prompt: Tensor<3>,
+    Prompted { head, embedded, rest, cache }: Prompted<'_>,
     Plan { limits, mut names, claims_are_grounded, face }: Plan,
     listener: &mut L,
 ) -> Result<Generated> {
-    let device = prompt.device();
-    let [_, length, dim] = prompt.dims();
-    if length + limits.tokens > cfg.lm_context {
-        return Err(Error::Request(format!("the question is too long: {length} tokens where {} fit", cfg.lm_context - limits.tokens)));
+    let [_, length, dim] = rest.dims();
+    if head + length + limits.tokens > cfg.lm_context {
+        let fit = cfg.lm_context.saturating_sub(limits.tokens);
+        return Err(Error::Request(format!("the question is too long: {} tokens where {fit} fit", head + length)));
     }
-    let mut cache = KvCache::new(cfg, 1, &device);
     let mut grammar = Grounded::new(tokenizer.ids(), limits);
     listener.event(Event::Stage { stage: Stage::Prefill, face });
-    let hidden = language.lm.forward(prompt, &mut cache)?;
+    match embedded {
+        Some(embedded) => {
+            cache.truncate(0);
+            language.lm.forward(embedded, cache)?;
+        }
+        None => cache.truncate(head),
+    }
+    if cache.len() != head {
+        return Err(Error::Model(format!("the cache holds {} positions of a prompt's head of {head}", cache.len())));
+    }
+    let hidden = language.lm.forward(rest, cache)?;
     let mut last: Tensor<3> = hidden.narrow(1, length - 1, 1);
     let mut stream = TextStream::default();
     let (mut ids, mut seg, mut phrase) = (Vec::new(), Vec::new(), false);
@@ -106,7 +129,7 @@ pub async fn generate<L: Listener>(
         if ids.len() >= limits.tokens {
             break;
         }
-        last = language.lm.forward(language.lm.embed(&[id])?, &mut cache)?;
+        last = language.lm.forward(language.lm.embed(&[id])?, cache)?;
     }
     let complete = grammar.is_done() && ids.len() + 1 < limits.tokens;
     let named = names.said().to_vec();

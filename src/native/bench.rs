@@ -93,7 +93,12 @@ fn language(args: &Args) -> Result<()> {
     print("prefill", &m.prefill_ms);
     print("per token", &m.token_ms);
     let seconds = m.token_ms[m.token_ms.len() / 2] / 1e3;
-    println!("{:.1} tokens/s; a token reads {:.1} MB: {:.1} GB/s", 1.0 / seconds, m.bytes_a_token as f64 / 1e6, m.bytes_a_token as f64 / seconds / 1e9);
+    println!(
+        "{:.1} tokens/s; a token reads {:.1} MB: {:.1} GB/s",
+        1.0 / seconds,
+        m.bytes_a_token as f64 / 1e6,
+        m.bytes_a_token as f64 / seconds / 1e9
+    );
     if let Some(top) = m.bandwidth {
         let share = 100.0 * m.bytes_a_token as f64 / seconds / top;
         println!("the device moves {:.1} GB/s (addition over a large tensor): a token reaches {share:.1} % of it", top / 1e9);

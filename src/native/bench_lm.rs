@@ -86,9 +86,7 @@ fn best(lm: &Lm, hidden: Tensor<3>) -> Result<u32> {
 /// Bytes of the language model's packed matrices: all are read for every token, the table as the head.
 fn weight_bytes(tensors: &TensorMap) -> usize {
     let of = |(name, t): (&String, &Stored)| match t {
-        Stored::Blocks(b) if name.starts_with("language.lm.") => {
-            4 * (b.words.len() + b.scales.len() + b.mins.as_ref().map_or(0, Vec::len))
-        }
+        Stored::Blocks(b) if name.starts_with("language.lm.") => 4 * (b.words.len() + b.scales.len() + b.mins.as_ref().map_or(0, Vec::len)),
         _ => 0,
     };
     tensors.0.iter().map(of).sum()
