@@ -39,9 +39,9 @@ wasm() {
     CARGO_TARGET_DIR="$CACHE/tools/target" cargo install wasm-bindgen-cli --version "$BINDGEN" --root "$CACHE/tools" --force
   fi
   say "wasm"
-  CARGO_TARGET_DIR="$WEB" cargo build --release --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
+  CARGO_TARGET_DIR="$WEB" cargo build --profile web --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
   "$CACHE/tools/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
-    --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/release/facext.wasm"
+    --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/web/facext.wasm"
 }
 
 npm_install() {
@@ -195,9 +195,9 @@ check() {
 bench_engine() {
   # Our side of the benchmark, a wasm of its own around the same library.
   wasm
-  CARGO_TARGET_DIR="$WEB" cargo build --release --locked --example facext_bench --no-default-features --features web --target wasm32-unknown-unknown
+  CARGO_TARGET_DIR="$WEB" cargo build --profile web --locked --example facext_bench --no-default-features --features web --target wasm32-unknown-unknown
   "$CACHE/tools/bin/wasm-bindgen" --target web --no-typescript --remove-name-section --remove-producers-section \
-    --out-dir "$CACHE/bench/engine" --out-name facext_bench "$WEB/wasm32-unknown-unknown/release/examples/facext_bench.wasm"
+    --out-dir "$CACHE/bench/engine" --out-name facext_bench "$WEB/wasm32-unknown-unknown/web/examples/facext_bench.wasm"
 }
 
 bench_peer() {
