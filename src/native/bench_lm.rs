@@ -1,8 +1,9 @@
 //! `facext bench --lm`: the language model alone, a prompt and then token by token, so that it can be set beside another engine on
 //! the same weights; on a GPU also the bytes that a token moves against the bandwidth that the device shows.
 
+use crate::analyze::read_back;
 use crate::config::ModelConfig;
-use crate::error::{DeviceFault, Error, Result};
+use crate::error::{Error, Result};
 use crate::model::lm::Lm;
 use crate::model::lm_cache::KvCache;
 use crate::native::{device, files};
@@ -78,7 +79,7 @@ pub fn measure(weights: &Path, wish: &str, prompt: usize, tokens: usize, runs: u
 
 /// The likeliest next token.
 fn best(lm: &Lm, hidden: Tensor<3>) -> Result<u32> {
-    let scores = lm.logits(hidden).into_data().try_to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
+    let scores = pollster::block_on(read_back(lm.logits(hidden)))?;
     let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
     best.map(|(i, _)| i as u32).ok_or_else(|| Error::Model("no scores".into()))
 }
@@ -94,7 +95,6 @@ fn weight_bytes(tensors: &TensorMap) -> usize {
 
 /// Bytes a second of an addition over a large tensor, read once and written once; the best of several.
 fn bandwidth(device: &Device) -> Result<f64> {
-    let lost = |e: &dyn std::fmt::Debug| Error::device(DeviceFault::Lost, format!("{e:?}"));
     let x = Tensor::<1>::zeros([PROBE], device);
     let mut top = 0.0f64;
     for _ in 0..6 {
@@ -104,7 +104,7 @@ fn bandwidth(device: &Device) -> Result<f64> {
         for _ in 0..7 {
             y = y + 1.0;
         }
-        y.narrow(0, PROBE - 1, 1).try_into_data().map_err(|e| lost(&e))?;
+        pollster::block_on(read_back(y.narrow(0, PROBE - 1, 1)))?;
         top = top.max(8.0 * 2.0 * 4.0 * PROBE as f64 / clock.elapsed().as_secs_f64());
     }
     Ok(top)

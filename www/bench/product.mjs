@@ -179,7 +179,7 @@ export async function heap(dist, photo, log, analyses = 100) {
   }
 }
 
-/** A function that collects garbage and gives the bytes in use: `{page, worker}`. Workers are reached through the page's debugger. */
+/** A function that collects garbage and gives the bytes in use, those of array buffers included: `{page, worker}`. Workers are reached through the page's debugger. */
 async function heapProbe(context, page) {
   const session = await context.newCDPSession(page);
   const workers = new Set();
@@ -201,11 +201,12 @@ async function heapProbe(context, page) {
   };
   return async () => {
     await session.send('HeapProfiler.collectGarbage');
-    const bytes = { page: (await session.send('Runtime.getHeapUsage')).usedSize, worker: 0 };
+    const size = ({ usedSize, backingStorageSize = 0 }) => usedSize + backingStorageSize;
+    const bytes = { page: size(await session.send('Runtime.getHeapUsage')), worker: 0 };
     if (workers.size === 0) throw new Error('the worker cannot be reached');
     for (const id of workers) {
       await inWorker(id, 'HeapProfiler.collectGarbage');
-      bytes.worker += (await inWorker(id, 'Runtime.getHeapUsage')).usedSize;
+      bytes.worker += size(await inWorker(id, 'Runtime.getHeapUsage'));
     }
     return bytes;
   };
