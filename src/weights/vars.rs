@@ -79,23 +79,25 @@ pub struct Vars {
     prefix: String,
     device: Device,
     packed: bool,
+    /// How the weights of layers start, if not as is usual for their size.
+    start: Option<Init>,
 }
 
 impl Vars {
     /// Random weights, the same for the same seed everywhere.
     pub fn random(seed: u64, device: &Device) -> Self {
-        Self { weights: None, seed: Some(seed), prefix: String::new(), device: device.clone(), packed: false }
+        Self { weights: None, seed: Some(seed), prefix: String::new(), device: device.clone(), packed: false, start: None }
     }
 
     /// Weights from files; a missing one is an error. Block-quantised matrices stay packed.
     pub fn stored(weights: Arc<TensorMap>, device: &Device) -> Self {
-        Self { weights: Some(Source::Kept(weights)), seed: None, prefix: String::new(), device: device.clone(), packed: true }
+        Self { weights: Some(Source::Kept(weights)), seed: None, prefix: String::new(), device: device.clone(), packed: true, start: None }
     }
 
     /// The same of weights that are handed over: each is gone from there when it was used, so none is held twice.
     pub fn arrived(weights: Arrived, device: &Device) -> Self {
         let weights = Some(Source::Once(Arc::new(Mutex::new(weights))));
-        Self { weights, seed: None, prefix: String::new(), device: device.clone(), packed: true }
+        Self { weights, seed: None, prefix: String::new(), device: device.clone(), packed: true, start: None }
     }
 
     /// The same weights for another device.
@@ -105,13 +107,25 @@ impl Vars {
 
     /// Weights from files where they exist, random elsewhere, everything in float: the start of a training run.
     pub fn for_training(weights: Arc<TensorMap>, seed: u64, device: &Device) -> Self {
-        Self { weights: Some(Source::Kept(weights)), seed: Some(seed), prefix: String::new(), device: device.clone(), packed: false }
+        Self {
+            weights: Some(Source::Kept(weights)),
+            seed: Some(seed),
+            prefix: String::new(),
+            device: device.clone(),
+            packed: false,
+            start: None,
+        }
     }
 
     /// The same weights, with block-quantised matrices packed (`true`) or expanded to float (`false`).
     pub fn with_packed(mut self, packed: bool) -> Self {
         self.packed = packed;
         self
+    }
+
+    /// The same weights, but the weight (not the bias) of a layer that no file gives starts so.
+    pub fn starting(&self, start: Init) -> Self {
+        Self { start: Some(start), ..self.clone() }
     }
 
     /// One step down the tree of names.
@@ -164,7 +178,7 @@ impl Vars {
     pub fn linear(&self, name: &str, d_in: usize, d_out: usize, bias: bool) -> Result<Linear> {
         let v = self.pp(name);
         let bound = 1.0 / (d_in as f32).sqrt();
-        let weight = v.param("weight", [d_in, d_out], Init::Uniform(bound))?;
+        let weight = v.param("weight", [d_in, d_out], v.start.unwrap_or(Init::Uniform(bound)))?;
         let bias = if bias { Some(v.param("bias", [d_out], Init::Const(0.0))?) } else { None };
         Ok(Linear { weight, bias })
     }
@@ -198,7 +212,8 @@ impl Vars {
             .with_padding(PaddingConfig2d::Explicit(c.padding, c.padding, c.padding, c.padding))
             .with_bias(false)
             .init(&self.device);
-        conv.weight = v.param("weight", [channels[1], channels[0] / c.groups, c.kernel, c.kernel], Init::Uniform(bound))?;
+        let start = v.start.unwrap_or(Init::Uniform(bound));
+        conv.weight = v.param("weight", [channels[1], channels[0] / c.groups, c.kernel, c.kernel], start)?;
         conv.bias = if bias { Some(v.param("bias", [channels[1]], Init::Const(0.0))?) } else { None };
         Ok(conv)
     }
