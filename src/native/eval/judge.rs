@@ -2,6 +2,7 @@
 
 use super::Args;
 use super::steady::Steady;
+use crate::analyze::head::Head;
 use crate::analyze::region::{Asked, shares};
 use crate::analyze::report::Band;
 use crate::analyze::request::{Request, Silent};
@@ -120,8 +121,9 @@ pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) ->
             jpeg: None,
         };
         let seen = Seen { evidence: &evidence, readout: &readout, verdict: &verdict, band, labels: &labels };
+        let mut head = Head::default();
         for (task, scope) in questions(&sample, sampler.set(), index, args) {
-            out.answers.push(ask(analyzer, &sample, &seen, (task, scope), args, index).await?);
+            out.answers.push(ask(analyzer, &sample, (&seen, &mut head), (task, scope), args, index).await?);
         }
         if args.takes(args.flip_every, index) {
             out.jpeg = Some(Steady::of(analyzer, &pixels, &labels, score).await?);
@@ -162,7 +164,7 @@ fn questions(sample: &Sample, set: RecipeSet, index: u64, args: &Args) -> Vec<(T
 async fn ask(
     analyzer: &Analyzer,
     sample: &Sample,
-    seen: &Seen<'_>,
+    (seen, head): (&Seen<'_>, &mut Head),
     (task, scope): (Task, Scope),
     args: &Args,
     index: u64,
@@ -172,12 +174,14 @@ async fn ask(
     let asked = asked(sample, scope, seen.labels, analyzer.settings.model.enc_image);
     let (made, artifact) = match &asked {
         None => {
-            let made = analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), 0, &mut Silent).await?.0;
+            let made =
+                analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), (0, head), &mut Silent).await?.0;
             (made, seen.verdict.artifact.clone())
         }
         Some(region) => {
             let (readout, verdict) = analyzer.verdict(seen.evidence, seen.labels, Some(region)).await?;
-            let made = analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), 0, &mut Silent).await?.0;
+            let made =
+                analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), (0, head), &mut Silent).await?.0;
             (made, verdict.artifact)
         }
     };
