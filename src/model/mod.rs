@@ -8,6 +8,7 @@ pub mod fifa;
 pub mod gelu;
 pub mod lm;
 pub mod lm_cache;
+mod lm_gpu;
 mod lm_parts;
 pub mod mask_decoder;
 pub mod presence;
