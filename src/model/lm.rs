@@ -5,6 +5,7 @@
 //! back from the device, so that it runs on WebGPU from wasm.
 
 use super::lm_cache::KvCache;
+use super::lm_cpu;
 use super::lm_parts::{Added, Lora, Norm, Positions, indices};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -33,19 +34,19 @@ pub struct Lm {
 /// One block.
 #[derive(Module, Debug)]
 pub struct Layer {
-    attn_norm: Norm,
-    q: BlockLinear,
-    k: BlockLinear,
-    v: BlockLinear,
-    o: BlockLinear,
+    pub(super) attn_norm: Norm,
+    pub(super) q: BlockLinear,
+    pub(super) k: BlockLinear,
+    pub(super) v: BlockLinear,
+    pub(super) o: BlockLinear,
     /// Adapter beside `q`.
     pub q_lora: Option<Lora>,
     /// Adapter beside `v`.
     pub v_lora: Option<Lora>,
-    ffn_norm: Norm,
-    gate: BlockLinear,
-    up: BlockLinear,
-    down: BlockLinear,
+    pub(super) ffn_norm: Norm,
+    pub(super) gate: BlockLinear,
+    pub(super) up: BlockLinear,
+    pub(super) down: BlockLinear,
 }
 
 impl Layer {
@@ -159,6 +160,9 @@ impl Lm {
     pub fn forward(&self, x: Tensor<3>, cache: &mut KvCache) -> Result<Tensor<3>> {
         let t = self.steps(&x)?;
         cache.check(t)?;
+        if let Some(hidden) = lm_cpu::forward(self, &x, cache)? {
+            return Ok(hidden);
+        }
         let at = Positions::new(&self.cfg, cache.len, t, cache.padded(t), &x.device());
         let mut x = x;
         for (i, layer) in self.layers.iter().enumerate() {

@@ -14,8 +14,8 @@ pub(super) const LENGTH_STEP: usize = 16;
 /// buffers are kept.
 #[derive(Debug)]
 pub struct KvCache {
-    layers: Vec<[Option<Tensor<4>>; 2]>,
-    capacity: usize,
+    pub(super) layers: Vec<[Option<Tensor<4>>; 2]>,
+    pub(super) capacity: usize,
     pub(super) len: usize,
 }
 

@@ -11,7 +11,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData, module::linear};
 pub struct Norm {
     /// Gain, `[dim]`.
     pub weight: Param<Tensor<1>>,
-    epsilon: f64,
+    pub(super) epsilon: f64,
 }
 
 impl Norm {
@@ -37,7 +37,7 @@ pub struct Lora {
     pub a: Param<Tensor<2>>,
     /// `[rank, out]`, starts at zero: an untrained adapter changes nothing.
     pub b: Param<Tensor<2>>,
-    scale: f64,
+    pub(super) scale: f64,
 }
 
 impl Lora {

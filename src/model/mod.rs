@@ -7,6 +7,7 @@ pub mod fifa;
 pub mod gelu;
 pub mod lm;
 pub mod lm_cache;
+mod lm_cpu;
 mod lm_parts;
 pub mod mask_decoder;
 pub mod presence;
