@@ -194,6 +194,12 @@ impl Lm {
         Tensor::cat(vec![self.embed.forward(hidden), added], 2)
     }
 
+    /// Whether a position's hidden state is the same, bit for bit, whichever positions are computed beside it. Then tokens that are known
+    /// beforehand can be run together.
+    pub fn is_exact_in_batches(&self) -> bool {
+        lm_cpu::applies(self)
+    }
+
     /// The configuration it was built from.
     pub fn config(&self) -> &ModelConfig {
         &self.cfg

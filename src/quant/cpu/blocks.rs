@@ -95,9 +95,10 @@ pub fn products(x: &Inputs, work: &mut [(Packed<'_>, &mut [f32])]) {
     }
 }
 
-/// Outputs of a panel: the sums of all its rows stay in the nearer caches, the streams of words stay long.
+/// Outputs of a panel: the sums of all its rows stay in the nearer caches, the streams of words stay long. Whole registers, so that
+/// an output is summed by the same instructions however panels are cut.
 fn panel_width(m: usize) -> usize {
-    (16384 / m.min(ROWS)).clamp(256, 2048)
+    (16384 / m.min(ROWS)).clamp(256, 2048) / 64 * 64
 }
 
 /// One panel of columns for all rows, handed over row by row.

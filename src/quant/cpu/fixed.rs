@@ -95,12 +95,13 @@ pub struct Rows {
     /// `[m, k / 2]`, `m` filled up to a multiple of [`ROWS`].
     pairs: Vec<i32>,
     scales: Vec<f32>,
+    patch: Vec<f32>,
 }
 
 impl Rows {
     /// Room for rows of `k` values.
     pub fn new(k: usize, m: usize) -> Self {
-        Self { k, pairs: Vec::with_capacity(m.next_multiple_of(ROWS) * k.div_ceil(2)), scales: Vec::with_capacity(m) }
+        Self { k, pairs: Vec::with_capacity(m.next_multiple_of(ROWS) * k.div_ceil(2)), scales: Vec::with_capacity(m), patch: vec![0.0; k] }
     }
 
     /// Rounds one more row of `k` values.
@@ -112,6 +113,14 @@ impl Rows {
         self.pairs.extend(whole.iter().map(|[low, high]| (round(*low, inverse) & 0xFFFF) | (round(*high, inverse) << 16)));
         self.pairs.extend(rest.iter().map(|v| round(*v, inverse) & 0xFFFF));
         self.scales.push(if top.is_finite() { top / TOP_X } else { f32::NAN });
+    }
+
+    /// Rounds one more row, which `write` puts together; it finds there what it wrote last.
+    pub fn push_with(&mut self, write: impl FnOnce(&mut [f32])) {
+        let mut patch = std::mem::take(&mut self.patch);
+        write(&mut patch);
+        self.push(&patch);
+        self.patch = patch;
     }
 
     fn fill(&mut self) {

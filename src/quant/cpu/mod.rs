@@ -1,7 +1,9 @@
 //! The CPU kernels: SIMD128 in wasm on one thread; natively AVX2, or AVX-512 with VNNI where the machine has it, on all
 //! threads; plain arrays elsewhere. They know slices, not tensors; [`super::op`] and the model hand those in.
 
+pub mod attend;
 pub mod blocks;
+pub mod conv;
 pub mod decoder;
 pub mod fixed;
 pub mod math;
