@@ -205,7 +205,7 @@ unsafe fn blocks<S: Simd, const B: usize, const M: usize, const N: usize>(
         }
         if M > 2 {
             while row + 2 <= count {
-                unsafe { strip::<S, B, 2, 4>(x, first + row, block, &b, out.as_mut_ptr().add(row * len)) };
+                unsafe { strip::<S, B, 2, 2>(x, first + row, block, &b, out.as_mut_ptr().add(row * len)) };
                 row += 2;
             }
         }
