@@ -142,8 +142,8 @@ mod tests {
         }
         let want = block.proj.forward(Tensor::<4>::from_data(TensorData::new(mixed, [1, h, w, dim]), &device));
         let want: Vec<f32> = want.into_data().try_into_vec().unwrap();
-        // f32 sums of a dozen terms in another order.
-        assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-5), "{got:?}\n{want:?}");
+        // Linear layers in fixed point: 2e-4 of what is about 0.4.
+        assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 2e-4), "{got:?}\n{want:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! One order of sums for any number of rows: a row's result does not depend on the rows beside it. Tokens that are
 //! computed together are therefore bit for bit those that are computed one by one (`tests/quant_cpu.rs`).
 
+use super::math::{LEAST, largest, pair, round16};
 use super::simd::{Base, Simd, plain::Plain};
 use super::{Isa, Packed};
 use crate::quant::BLOCK;
@@ -47,22 +48,32 @@ impl Inputs {
             sums: Vec::with_capacity(m * k / BLOCK),
         };
         for (block, pairs) in x.as_chunks::<BLOCK>().0.iter().zip(all.pairs.as_chunks_mut::<PAIRS>().0) {
-            let sum = block.iter().sum::<f32>();
-            let top = block.iter().fold(0.0f32, |a, v| a.max(v.abs()));
-            let inverse = if top > 0.0 { 32767.0 / top } else { 0.0 };
-            let q: [i32; BLOCK] = std::array::from_fn(|i| (block[i] * inverse).round_ties_even() as i32);
-            let pair = |low: i32, high: i32| (low & 0xFFFF) | (high << 16);
+            let sum = sum(block);
+            let top = largest(block);
+            let inverse = if top > LEAST && top.is_finite() { 32767.0 / top } else { 0.0 };
+            let q: [u32; BLOCK] = std::array::from_fn(|i| round16(block[i], inverse));
             if bits == 4 {
                 // A word's 16-bit halves begin with its inputs 0 and 4.
                 *pairs = std::array::from_fn(|i| pair(q[i / 4 * 8 + i % 4], q[i / 4 * 8 + i % 4 + 4]));
             } else {
                 *pairs = std::array::from_fn(|i| pair(q[i / 2 * 4 + i % 2], q[i / 2 * 4 + i % 2 + 2]));
             }
-            all.scales.push(if sum.is_finite() { top / 32767.0 } else { f32::NAN });
+            all.scales.push(if top.is_finite() { top / 32767.0 } else { f32::NAN });
             all.sums.push(sum);
         }
         all
     }
+}
+
+/// In four sums, which the compiler keeps in one register.
+fn sum(block: &[f32; BLOCK]) -> f32 {
+    let mut acc = [0.0f32; 4];
+    for four in block.as_chunks::<4>().0 {
+        for i in 0..4 {
+            acc[i] += four[i];
+        }
+    }
+    (acc[0] + acc[2]) + (acc[1] + acc[3])
 }
 
 /// `y [m, n] = x · W` for several weights of the same inputs; `y` is overwritten.

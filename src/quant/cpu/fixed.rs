@@ -7,6 +7,7 @@
 //! weights cost and a hundredth of what 8-bit products with dynamic scales do.
 
 use super::Isa;
+use super::math::{LEAST, largest, pair, round16};
 use super::simd::{Base, Simd};
 
 /// Largest rounded activation and weight: 64 · 8191 · 4095 < 2^31.
@@ -48,10 +49,15 @@ impl Weight {
         let (panels, half) = (n.div_ceil(width), k.div_ceil(2));
         let mut tops = vec![0.0f32; panels * width];
         match order {
-            Order::InOut => w.chunks_exact(n).for_each(|row| tops.iter_mut().zip(row).for_each(|(t, v)| *t = larger(*t, v.abs()))),
-            Order::OutIn => tops.iter_mut().zip(w.chunks_exact(k)).for_each(|(t, row)| *t = top(row)),
+            Order::InOut => {
+                // As in `largest`: bit patterns without the sign are in the order of the values.
+                let mut bits = vec![0u32; n];
+                w.chunks_exact(n).for_each(|row| bits.iter_mut().zip(row).for_each(|(t, v)| *t = (*t).max(v.to_bits() & 0x7FFF_FFFF)));
+                tops.iter_mut().zip(bits).for_each(|(t, b)| *t = f32::from_bits(b));
+            }
+            Order::OutIn => tops.iter_mut().zip(w.chunks_exact(k)).for_each(|(t, row)| *t = largest(row)),
         }
-        let inverse: Vec<f32> = tops.iter().map(|t| if *t > 0.0 && t.is_finite() { TOP_W / t } else { 0.0 }).collect();
+        let inverse: Vec<f32> = tops.iter().map(|t| if *t > LEAST && t.is_finite() { TOP_W / t } else { 0.0 }).collect();
         let mut pairs = vec![0i32; panels * half * width];
         match order {
             Order::InOut => {
@@ -63,11 +69,11 @@ impl Weight {
                         if 2 * i + 1 < k {
                             let high = &w[(2 * i + 1) * n + from..][..len];
                             for c in 0..len {
-                                to[c] = (round(low[c], inverse[c]) & 0xFFFF) | (round(high[c], inverse[c]) << 16);
+                                to[c] = pair(round16(low[c], inverse[c]), round16(high[c], inverse[c]));
                             }
                         } else {
                             for c in 0..len {
-                                to[c] = round(low[c], inverse[c]) & 0xFFFF;
+                                to[c] = pair(round16(low[c], inverse[c]), 0);
                             }
                         }
                     }
@@ -77,8 +83,8 @@ impl Weight {
                 for (c, row) in w.chunks_exact(k).enumerate() {
                     let to = &mut pairs[c / width * half * width + c % width..];
                     for (i, v) in row.chunks(2).enumerate() {
-                        let high = v.get(1).map_or(0, |v| round(*v, inverse[c]));
-                        to[i * width] = (round(v[0], inverse[c]) & 0xFFFF) | (high << 16);
+                        let high = v.get(1).map_or(0, |v| round16(*v, inverse[c]));
+                        to[i * width] = pair(round16(v[0], inverse[c]), high);
                     }
                 }
             }
@@ -107,11 +113,11 @@ impl Rows {
     /// Rounds one more row of `k` values.
     pub fn push(&mut self, row: &[f32]) {
         debug_assert_eq!(row.len(), self.k);
-        let top = top(row);
-        let inverse = if top > 0.0 && top.is_finite() { TOP_X / top } else { 0.0 };
+        let top = largest(row);
+        let inverse = if top > LEAST && top.is_finite() { TOP_X / top } else { 0.0 };
         let (whole, rest) = row.as_chunks::<2>();
-        self.pairs.extend(whole.iter().map(|[low, high]| (round(*low, inverse) & 0xFFFF) | (round(*high, inverse) << 16)));
-        self.pairs.extend(rest.iter().map(|v| round(*v, inverse) & 0xFFFF));
+        self.pairs.extend(whole.iter().map(|[low, high]| pair(round16(*low, inverse), round16(*high, inverse))));
+        self.pairs.extend(rest.iter().map(|v| pair(round16(*v, inverse), 0)));
         self.scales.push(if top.is_finite() { top / TOP_X } else { f32::NAN });
     }
 
@@ -128,31 +134,6 @@ impl Rows {
         self.pairs.resize(m * self.k.div_ceil(2), 0);
         self.scales.resize(m, 0.0);
     }
-}
-
-#[inline(always)]
-fn round(v: f32, inverse: f32) -> i32 {
-    // No product exceeds the 16 bits; what is not a number becomes 0 and its scale says so.
-    (v * inverse).round_ties_even() as i32
-}
-
-/// The larger of two, the first not being NaN; infinite if the second is.
-#[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
-    let b = if b.is_nan() { f32::INFINITY } else { b };
-    if b > a { b } else { a }
-}
-
-/// Largest magnitude of a row; infinite if one is not a number.
-fn top(row: &[f32]) -> f32 {
-    let mut tops = [0.0f32; 8];
-    let (groups, rest) = row.as_chunks::<8>();
-    for g in groups {
-        for i in 0..8 {
-            tops[i] = larger(tops[i], g[i].abs());
-        }
-    }
-    rest.iter().map(|v| v.abs()).chain(tops).fold(0.0, larger)
 }
 
 /// Rows `[m, k]` times a weight, plus a bias `[n]`; every finished row (a mutable slice of `n` values) passes through `finish` with its number.
