@@ -4,6 +4,7 @@
 //! Every function works row by row, so that a row's result does not depend on the rows beside it (see [`super::blocks`]).
 
 use super::math::{exp_negative, silu};
+use super::simd::{Base, Simd};
 
 /// Width of a group of sums.
 const GROUP: usize = 8;
@@ -73,22 +74,18 @@ impl Rotary {
 fn attend<const R: usize>(q: &[f32], keys: &[f32], values: &[f32], length: usize, scores: &mut Vec<f32>, out: &mut [f32]) {
     const WIDE: usize = 2 * GROUP;
     let head = q.len() / R;
+    assert!(head.is_multiple_of(Base::LANES) && keys.len() >= length * head);
     scores.clear();
     scores.resize(length * R, 0.0);
-    // Head after head, so that the soft-max runs over neighbours.
-    let rows: [&[[f32; GROUP]]; R] = std::array::from_fn(|r| q[r * head..][..head].as_chunks().0);
-    for (j, key) in keys.chunks_exact(head).take(length).enumerate() {
-        let mut acc = [[0.0f32; GROUP]; R];
-        for (c, k) in key.as_chunks::<GROUP>().0.iter().enumerate() {
-            for r in 0..R {
-                let q = &rows[r][c];
-                for i in 0..GROUP {
-                    acc[r][i] += q[i] * k[i];
-                }
-            }
-        }
+    // Four keys at a time, so that four sums across registers are taken together. Head after head, so that the soft-max runs over neighbours.
+    for j in (0..length).step_by(4) {
+        // Behind the last key it is repeated.
+        let four: [*const f32; 4] = std::array::from_fn(|i| keys[(j + i).min(length - 1) * head..][..head].as_ptr());
+        // SAFETY: the keys and `q` hold `head` values each, whole registers of them.
+        let sums = unsafe { dots::<Base, R>(q.as_ptr(), four, head) };
         for r in 0..R {
-            scores[r * length + j] = sum(acc[r]);
+            let count = 4.min(length - j);
+            scores[r * length + j..][..count].copy_from_slice(&sums[r][..count]);
         }
     }
     let mut scale = [0.0f32; R];
@@ -111,6 +108,24 @@ fn attend<const R: usize>(q: &[f32], keys: &[f32], values: &[f32], length: usize
                 out[r * head + at + i] = acc[r][i] * scale[r];
             }
         }
+    }
+}
+
+/// `q [R, head]` times four keys of `head` values.
+#[inline(always)]
+unsafe fn dots<S: Simd, const R: usize>(q: *const f32, keys: [*const f32; 4], head: usize) -> [[f32; 4]; R] {
+    unsafe {
+        let mut acc = [[S::splat(0.0); 4]; R];
+        for c in (0..head).step_by(S::LANES) {
+            let keys = keys.map(|k| S::load(k.add(c)));
+            for r in 0..R {
+                let q = S::load(q.add(r * head + c));
+                for i in 0..4 {
+                    acc[r][i] = S::mul_add(q, keys[i], acc[r][i]);
+                }
+            }
+        }
+        acc.map(|v| S::sums(v))
     }
 }
 

@@ -33,6 +33,8 @@ pub trait Simd: Copy {
     unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
     /// `a · b + c`, with one rounding where the instruction set has it.
     unsafe fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The sum of each register's lanes.
+    unsafe fn sums(v: [Self::F; 4]) -> [f32; 4];
 }
 
 /// The instruction set that this build may take for granted.
@@ -109,6 +111,14 @@ mod wasm {
         unsafe fn mul_add(a: v128, b: v128, c: v128) -> v128 {
             f32x4_add(f32x4_mul(a, b), c)
         }
+        #[inline(always)]
+        unsafe fn sums([a, b, c, d]: [v128; 4]) -> [f32; 4] {
+            // a0+a2, b0+b2, a1+a3, b1+b3; likewise c and d.
+            let ab = f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<2, 6, 3, 7>(a, b));
+            let cd = f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(c, d), i32x4_shuffle::<2, 6, 3, 7>(c, d));
+            let all = f32x4_add(i32x4_shuffle::<0, 1, 4, 5>(ab, cd), i32x4_shuffle::<2, 3, 6, 7>(ab, cd));
+            [f32x4_extract_lane::<0>(all), f32x4_extract_lane::<1>(all), f32x4_extract_lane::<2>(all), f32x4_extract_lane::<3>(all)]
+        }
     }
 }
 
@@ -180,6 +190,16 @@ pub mod x86 {
         unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
             unsafe { _mm256_fmadd_ps(a, b, c) }
         }
+        #[inline(always)]
+        unsafe fn sums([a, b, c, d]: [__m256; 4]) -> [f32; 4] {
+            unsafe {
+                let all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+                let all = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all));
+                let mut out = [0.0; 4];
+                _mm_storeu_ps(out.as_mut_ptr(), all);
+                out
+            }
+        }
     }
 
     /// 16 lanes, product and sum in one instruction.
@@ -246,6 +266,10 @@ pub mod x86 {
         unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
             unsafe { _mm512_fmadd_ps(a, b, c) }
         }
+        #[inline(always)]
+        unsafe fn sums(v: [__m512; 4]) -> [f32; 4] {
+            v.map(|v| unsafe { _mm512_reduce_add_ps(v) })
+        }
     }
 }
 
@@ -308,6 +332,10 @@ pub mod plain {
         #[inline(always)]
         unsafe fn mul_add(a: [f32; N], b: [f32; N], c: [f32; N]) -> [f32; N] {
             std::array::from_fn(|i| a[i] * b[i] + c[i])
+        }
+        #[inline(always)]
+        unsafe fn sums(v: [[f32; N]; 4]) -> [f32; 4] {
+            v.map(|v| v.iter().sum())
         }
     }
 }
