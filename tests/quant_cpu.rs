@@ -207,7 +207,10 @@ fn decoder_attention_writes_the_cache_and_is_causal() {
         }
         assert!(error(&got, &want) < 1e-5, "{heads} heads, {kv} of keys");
         // Nothing is written behind the last position.
-        assert!(keys.chunks(capacity * head).all(|h| h[total * head..].iter().all(|v| *v == 9.0) && h[..total * head].iter().all(|v| *v != 9.0)));
+        assert!(
+            keys.chunks(capacity * head)
+                .all(|h| h[total * head..].iter().all(|v| *v == 9.0) && h[..total * head].iter().all(|v| *v != 9.0))
+        );
     }
 }
 
@@ -226,17 +229,14 @@ fn norm_gate_and_adapter_agree() {
     assert!(error(&got, &want) < 1e-6);
 
     let (mut gate, up) = (x.iter().map(|v| v * 8.0).collect::<Vec<_>>(), noise(210, 5));
-    let want: Vec<f64> =
-        gate.iter().zip(&up).map(|(g, u)| f64::from(*g) / (1.0 + (-f64::from(*g)).exp()) * f64::from(*u)).collect();
+    let want: Vec<f64> = gate.iter().zip(&up).map(|(g, u)| f64::from(*g) / (1.0 + (-f64::from(*g)).exp()) * f64::from(*u)).collect();
     swiglu(&mut gate, &up);
     assert!(error(&gate, &want) < 1e-5);
 
     let (a, b, mut y) = (noise(70 * 4, 6), noise(4 * 9, 7), noise(27, 8));
-    let narrow: Vec<f64> =
-        (0..12).map(|p| (0..70).map(|i| f64::from(x[p / 4 * 70 + i]) * f64::from(a[i * 4 + p % 4])).sum()).collect();
-    let want: Vec<f64> = (0..27)
-        .map(|p| f64::from(y[p]) + 2.0 * (0..4).map(|r| narrow[p / 9 * 4 + r] * f64::from(b[r * 9 + p % 9])).sum::<f64>())
-        .collect();
+    let narrow: Vec<f64> = (0..12).map(|p| (0..70).map(|i| f64::from(x[p / 4 * 70 + i]) * f64::from(a[i * 4 + p % 4])).sum()).collect();
+    let want: Vec<f64> =
+        (0..27).map(|p| f64::from(y[p]) + 2.0 * (0..4).map(|r| narrow[p / 9 * 4 + r] * f64::from(b[r * 9 + p % 9])).sum::<f64>()).collect();
     low_rank(&x, &a, &b, [70, 4, 9], 2.0, &mut y);
     assert!(error(&y, &want) < 1e-5);
 }

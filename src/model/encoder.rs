@@ -8,8 +8,8 @@
 //! Layout: the convolutional stage works on `[b, c, h, w]`; blocks of attention keep `[b, h, w, c]` and turn to
 //! `[b, c, h, w]` only around their depthwise convolution.
 
-use super::encoder_block::Block;
 use super::dense::{Act, conv2d, linear};
+use super::encoder_block::Block;
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::weights::{Conv, Vars};

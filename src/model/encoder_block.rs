@@ -90,10 +90,12 @@ impl Block {
         let y = window_attention(&qkv, &bias.clone().reshape([heads, cells, cells]), side).unwrap_or_else(|| {
             // One permutation cuts windows, splits heads and separates queries, keys and values: [3, b, rows, columns,
             // heads, side, side, d]. Upstream's order of outputs is head, then q | k | v.
-            let qkv = qkv
-                .reshape([b, rows, side, columns, side, heads, 3, d])
-                .permute([6, 0, 1, 3, 5, 2, 4, 7])
-                .reshape([3 * windows, heads, cells, d]);
+            let qkv = qkv.reshape([b, rows, side, columns, side, heads, 3, d]).permute([6, 0, 1, 3, 5, 2, 4, 7]).reshape([
+                3 * windows,
+                heads,
+                cells,
+                d,
+            ]);
             let [q, k, v] = [0, 1, 2].map(|i| qkv.clone().narrow(0, i * windows, windows));
             // The scale is 1/√d.
             attention(q, k, v, None, Some(bias.reshape([1, heads, cells, cells])), AttentionModuleOptions::default())

@@ -238,13 +238,7 @@ struct Block {
 }
 
 #[inline(always)]
-unsafe fn strip<S: Simd, const B: usize, const M: usize, const N: usize>(
-    x: &Inputs,
-    row: usize,
-    block: usize,
-    b: &Block,
-    out: *mut f32,
-) {
+unsafe fn strip<S: Simd, const B: usize, const M: usize, const N: usize>(x: &Inputs, row: usize, block: usize, b: &Block, out: *mut f32) {
     let blocks = x.k / BLOCK;
     let at = |i: usize| (row + i) * blocks + block;
     let pairs: [*const i32; M] = std::array::from_fn(|i| x.pairs[at(i) * PAIRS..].as_ptr());

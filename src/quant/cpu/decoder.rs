@@ -178,14 +178,7 @@ pub struct Heads {
 ///
 /// # Returns
 /// `[t, heads · head]`
-pub fn attention(
-    [q, k, v]: [&[f32]; 3],
-    at: &Rotary,
-    start: usize,
-    sizes: Heads,
-    keys: &mut [f32],
-    values: &mut [f32],
-) -> Vec<f32> {
+pub fn attention([q, k, v]: [&[f32]; 3], at: &Rotary, start: usize, sizes: Heads, keys: &mut [f32], values: &mut [f32]) -> Vec<f32> {
     let Heads { heads, kv, head, capacity } = sizes;
     let (t, repeat) = (k.len() / (kv * head), heads / kv);
     assert!(start + t <= capacity && keys.len() == kv * capacity * head && values.len() == keys.len());
