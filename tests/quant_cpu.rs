@@ -1,9 +1,9 @@
-//! The CPU's own kernels against plain loops in f64: convolutions, products in fixed point, attention, the decoder's parts. Products with packed
-//! weights are in `quant_kernels.rs`.
+//! The CPU's own kernels against plain loops in f64: convolutions, products in fixed point, attention, the decoder's parts. Products with
+//! packed weights are in `quant_kernels.rs`.
 //!
-//! Tolerances. Fixed point rounds each activation to 1 in 16382 of its row's largest and each weight to 1 in 8190 of its column's; over k terms
-//! of random sign the sum's error is √k times one term's, some 2e-4 of the largest output, and 1e-3 bounds it for these sizes. Attention, norms and
-//! the depthwise convolution are f32 sums in another order: 1e-5.
+//! Tolerances. Fixed point rounds each activation to 1 in 16382 of its row's largest and each weight to 1 in 8190 of its column's; over k
+//! terms of random sign the sum's error is √k times one term's, some 2e-4 of the largest output, and 1e-3 bounds it for these sizes.
+//! Attention, norms and the depthwise convolution are f32 sums in another order: 1e-5.
 
 use facext::quant::cpu::attend::{Room, attend};
 use facext::quant::cpu::conv::{Shape, conv, depthwise};

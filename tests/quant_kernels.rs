@@ -1,9 +1,9 @@
 //! Packed products against an f64 product with the dequantised weight, on every device that exists here.
 //!
 //! Tolerance: the largest error over the largest output stays under 1e-5 on a GPU; f32 sums of up to 1536 terms in another order
-//! differ by some 1e-6. On the CPU activations are rounded to 16 bits, 1.5e-5 of their block's largest each, so it stays under 1e-4 (measured: 3e-5,
-//! the most where there is only one output to compare with). The GPU half runs on whatever Vulkan adapter there is (llvmpipe without a GPU) and says
-//! "skipped: no adapter" if there is none.
+//! differ by some 1e-6. On the CPU activations are rounded to 16 bits, 1.5e-5 of their block's largest each, so it stays under 1e-4
+//! (measured: 3e-5, the most where there is only one output to compare with). The GPU half runs on whatever Vulkan adapter there is
+//! (llvmpipe without a GPU) and says "skipped: no adapter" if there is none.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use facext::quant::{BlockLinear, Blocks, GpuForm, set_gpu_form};

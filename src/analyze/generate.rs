@@ -1,8 +1,8 @@
 //! The generation loop: prompt in, grounded text and `[SEG]` hidden states out.
 //!
 //! Greedy, under the grounded grammar: tokens that the grammar forbids cannot be chosen, tokens that it forces cost no
-//! read-back, and where it changes nothing no step of their own ([`Ahead`]). Phrases are names of the concept tree ([`Names`]). `[SEG]` takes the hidden state at the position that
-//! predicts it, as LISA's and GLaMM's code does.
+//! read-back, and where it changes nothing no step of their own ([`Ahead`]). Phrases are names of the concept tree ([`Names`]). `[SEG]`
+//! takes the hidden state at the position that predicts it, as LISA's and GLaMM's code does.
 
 use crate::analyze::answer::claims_signs;
 use crate::analyze::naming::Names;

@@ -1,8 +1,8 @@
 //! Layers that the vision half is made of, with a fast way on the CPU: linear layers, convolutions, attention.
 //!
 //! Each function is the layer of burn, unless the tensors are in the CPU's memory and no derivative is asked for: then it is a kernel of
-//! [`crate::quant::cpu`], on channels-last memory (a tensor `[b, c, h, w]` comes out as a permuted view of `[b, h, w, c]`, so that the next layer
-//! finds it in order), with bias, residual and activation in the same pass. The tests below hold both ways together.
+//! [`crate::quant::cpu`], on channels-last memory (a tensor `[b, c, h, w]` comes out as a permuted view of `[b, h, w, c]`, so that the
+//! next layer finds it in order), with bias, residual and activation in the same pass. The tests below hold both ways together.
 
 use super::gelu::{gelu, gelu_f32};
 use crate::quant::cpu::attend::{Room, attend};

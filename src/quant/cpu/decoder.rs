@@ -77,7 +77,8 @@ fn attend<const R: usize>(q: &[f32], keys: &[f32], values: &[f32], length: usize
     assert!(head.is_multiple_of(Base::LANES) && keys.len() >= length * head);
     scores.clear();
     scores.resize(length * R, 0.0);
-    // Four keys at a time, so that four sums across registers are taken together. Head after head, so that the soft-max runs over neighbours.
+    // Four keys at a time, so that four sums across registers are taken together. Head after head, so that the soft-max runs over
+    // neighbours.
     for j in (0..length).step_by(4) {
         // Behind the last key it is repeated.
         let four: [*const f32; 4] = std::array::from_fn(|i| keys[(j + i).min(length - 1) * head..][..head].as_ptr());
