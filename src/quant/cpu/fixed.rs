@@ -1,10 +1,9 @@
 //! Products of float matrices in 16-bit fixed point: `y = x · W + bias`, for many rows.
 //!
 //! Rows of `x` are rounded to 14 bits (`±8191` of the row's largest), columns of `W` to 13 (`±4095` of the column's largest), when they
-//! are used: no second copy of a weight is kept, and what is trained in f32 runs as it is. Sums of 64 products stay below
-//! 2^31 and are exact, longer ones are collected in f32. Against f32 this has twice the multiply-adds per instruction; what is lost, 6e-5
-//! of the row's and 1.2e-4 of the column's largest in each term, averages out to some 2e-4 of the result's size, about what f16 weights
-//! cost and a hundredth of what 8-bit products with dynamic scales do.
+//! are used: no second copy of a weight is kept, and what is trained in f32 runs as it is. Sums of 64 products stay below 2^31 and are
+//! exact, longer ones are collected in f32. Against f32 this has twice the multiply-adds per instruction; what is lost, 6e-5 of the row's
+//! and 1.2e-4 of the column's largest in each term, averages out to some 2e-4 of the result's size.
 
 use super::Isa;
 use super::math::{LEAST, largest, pair, round16};
