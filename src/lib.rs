@@ -7,10 +7,11 @@
 //! 3. [`quant`], [`weights`]: block formats and kernels; manifest, shards, verification, named tensors.
 //! 4. [`face`]: every face with its box and 478-point mesh, and the square crop that the model sees.
 //! 5. [`fict`]: the facial image concept tree and its masks.
-//! 6. [`text`]: tokenizer, chat template, grounded-text grammar.
-//! 7. [`model`]: encoder, projector, region encoder, language model, multi-task decoder; [`model::fifa`] composes them.
-//! 8. [`analyze`]: the loop that turns a photo and a question into a report.
-//! 9. `web` (feature `web`) and `native` (feature `native`): the two doors; they never meet.
+//! 6. [`measure`]: what a part looks like in numbers, and what untouched photos show.
+//! 7. [`text`]: tokenizer, chat template, grounded-text grammar.
+//! 8. [`model`]: encoder, projector, region encoder, language model, multi-task decoder; [`model::fifa`] composes them.
+//! 9. [`analyze`]: the loop that turns a photo and a question into a report.
+//! 10. `web` (feature `web`) and `native` (feature `native`): the two doors; they never meet.
 
 pub mod error;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod quant;
 pub mod weights;
 pub mod face;
 pub mod fict;
+pub mod measure;
 pub mod text;
 pub mod model;
 pub mod analyze;

@@ -240,56 +240,144 @@ fn a_full_disk_stops_cleanly_and_the_run_goes_on_later() {
     assert!(a == b);
 }
 
+/// Runs a script in a namespace of its own with a tiny file system at `$DISK`; `None` where that is not allowed (said).
+#[cfg(target_os = "linux")]
+fn on_a_tiny_disk(t: &Temp, script: &str) -> Option<Output> {
+    let disk = t.path("disk");
+    std::fs::create_dir_all(&disk).unwrap();
+    let mount = format!("mount -t tmpfs -o size=1m tmpfs {}", disk.display());
+    let run = |script: &str| Command::new("unshare").args(["-rm", "bash", "-c", script]).env("DISK", &disk).output();
+    if !run(&mount).is_ok_and(|o| o.status.success()) {
+        eprintln!("skipped: no file system can be mounted here (unshare -rm)");
+        return None;
+    }
+    Some(run(&format!("{mount} && {script}")).unwrap())
+}
+
+#[cfg(target_os = "linux")]
 #[test]
-fn pairs_are_registered_annotated_or_refused_with_the_reason() {
-    let cache = std::env::var_os("FACEXT_CACHE")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/facext"));
+fn no_space_left_stops_cleanly_and_the_run_goes_on_later() {
+    let t = Temp::new("space");
+    pack(&t.path("pack"), 4);
+    let whole = t.path("whole");
+    assert_eq!(code(&make(&t.path("pack"), &whole, &[])), 0);
+    let line = format!(
+        "{} annotate --faces {} --out $DISK/set --size 256 --shard 10 --count 40",
+        env!("CARGO_BIN_EXE_facext"),
+        t.path("pack").display()
+    );
+    let script = format!(
+        "{line}; echo first $?; ls $DISK/set; mount -o remount,size=64m $DISK; {line}; echo second $?; cp -r $DISK/set {}",
+        t.path("kept").display()
+    );
+    let Some(done) = on_a_tiny_disk(&t, &script) else { return };
+    let (said, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(err.contains("No space left on device") && err.contains("the same command goes on") && !err.contains("panicked"), "{err}");
+    assert!(said.contains("first 1") && said.contains("second 0") && !said.contains("DATA_CARD.md"), "{said}");
+    let mut kept = bytes(&t.path("kept"));
+    kept.retain(|k, _| !k.ends_with(".part"));
+    assert!(kept == bytes(&whole));
+}
+
+/// The portrait of the set-up and the folder of weights, if they are there.
+fn portrait() -> Option<(facext::image::Rgb8, PathBuf, PathBuf)> {
+    let cache = std::env::var_os("FACEXT_CACHE").map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/facext"));
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
     let Ok(portrait) = std::fs::read(cache.join("samples/astronaut.png")) else {
         eprintln!("skipped: no samples/astronaut.png in the cache");
-        return;
+        return None;
     };
     if !weights.join("manifest.json").is_file() {
         eprintln!("skipped: no weights");
-        return;
+        return None;
     }
-    let t = Temp::new("pairs");
-    let real = facext::image::decode(&portrait).unwrap().rgb;
-    let (w, h) = (real.width, real.height);
-    let put = |dir: &str, name: &str, rgb: &facext::image::Rgb8| {
-        std::fs::create_dir_all(t.path(dir)).unwrap();
-        std::fs::write(t.path(dir).join(name), facext::image::png::encode_rgb(rgb).unwrap()).unwrap();
-    };
-    // A red cheek: the portrait's face lies at about (170..280, 65..200).
-    let mut edited = real.clone();
+    Some((facext::image::decode(&portrait).unwrap().rgb, weights, cache.join("samples/chelsea.png")))
+}
+
+/// Writes one version of a pair.
+fn put(dir: &Path, name: &str, rgb: &facext::image::Rgb8) {
+    std::fs::create_dir_all(dir).unwrap();
+    std::fs::write(dir.join(name), facext::image::png::encode_rgb(rgb).unwrap()).unwrap();
+}
+
+/// Copies a block of a picture to another place.
+fn moved(rgb: &facext::image::Rgb8, [x0, y0, w, h]: [usize; 4], [dx, dy]: [usize; 2]) -> facext::image::Rgb8 {
+    let mut out = rgb.clone();
+    for y in 0..h {
+        let (from, to) = (3 * ((y0 + y) * rgb.width + x0), 3 * ((y0 + y + dy) * rgb.width + x0 + dx));
+        out.data[to..to + 3 * w].copy_from_slice(&rgb.data[from..from + 3 * w]);
+    }
+    out
+}
+
+/// A red cheek: the portrait's face lies at about (170..280, 65..200).
+fn red_cheek(rgb: &facext::image::Rgb8) -> facext::image::Rgb8 {
+    let mut out = rgb.clone();
     for y in 120..145 {
         for x in 190..215 {
-            edited.data[3 * (y * w + x)] = 250;
+            out.data[3 * (y * rgb.width + x)] = 250;
         }
     }
-    put("pairs/real", "cheek.png", &real);
-    put("pairs/edited", "cheek.png", &edited);
-    let smaller = facext::image::Rgb8::new(w, h - 10, real.data[..3 * w * (h - 10)].to_vec()).unwrap();
-    put("pairs/real", "size.png", &real);
-    put("pairs/edited", "size.png", &smaller);
+    out
+}
+
+fn compare(dir: &Path, out: &Path, weights: &Path, more: &[&str]) -> Output {
+    let mut args = vec!["--pairs", dir.to_str().unwrap(), "--out", out.to_str().unwrap(), "--weights", weights.to_str().unwrap()];
+    args.extend(more);
+    annotate(&args)
+}
+
+#[test]
+fn pairs_are_registered_annotated_or_refused_with_the_reason() {
+    let Some((real, weights, cat)) = portrait() else { return };
+    let t = Temp::new("pairs");
+    let (w, h) = (real.width, real.height);
+    let both = |name: &str, edited: &facext::image::Rgb8| {
+        put(&t.path("pairs/real"), name, &real);
+        put(&t.path("pairs/edited"), name, edited);
+    };
+    both("cheek.png", &red_cheek(&real));
+    both("size.png", &facext::image::Rgb8::new(w, h - 10, real.data[..3 * w * (h - 10)].to_vec()).unwrap());
     let mut other = real.clone();
     other.data.iter_mut().for_each(|v| *v = 255 - *v);
-    put("pairs/real", "other.png", &real);
-    put("pairs/edited", "other.png", &other);
-    put("pairs/real", "same.png", &real);
-    put("pairs/edited", "same.png", &real);
+    both("other.png", &other);
+    both("same.png", &real);
+    // The same room, but another face: here the same one in another place, which the background's registration shows.
+    both("face.png", &moved(&real, [150, 30, 150, 190], [30, 0]));
+    put(&t.path("pairs/real"), "alone.png", &real);
+    both("broken.png", &real);
+    std::fs::write(t.path("pairs/edited/broken.png"), &std::fs::read(t.path("pairs/real/broken.png")).unwrap()[..900]).unwrap();
+    both("text.png", &real);
+    std::fs::write(t.path("pairs/edited/text.png"), "not a picture").unwrap();
+    if cat.is_file() {
+        let cat = facext::image::decode(&std::fs::read(&cat).unwrap()).unwrap().rgb;
+        put(&t.path("pairs/real"), "cat.png", &cat);
+        put(&t.path("pairs/edited"), "cat.png", &red_cheek(&cat));
+    }
     let (dir, out) = (t.path("pairs"), t.path("out"));
-    let args = ["--pairs", dir.to_str().unwrap(), "--out", out.to_str().unwrap(), "--weights", weights.to_str().unwrap()];
-    let done = annotate(&args);
+    let done = compare(&dir, &out, &weights, &[]);
     let err = String::from_utf8_lossy(&done.stderr);
     assert_eq!(code(&done), 5, "{err}");
-    assert!(err.contains("refused size.png: bad request: sizes differ: 512 × 512 against 512 × 502"), "{err}");
-    assert!(err.contains("refused other.png") && err.contains("correlation"), "{err}");
-    assert!(err.contains("refused same.png") && err.contains("nothing differs"), "{err}");
-    let mut seen = 0;
+    let refused = |name: &str, why: &str| {
+        assert!(err.lines().any(|l| l.starts_with(&format!("refused {name}: ")) && l.contains(why)), "{name}, {why}: {err}");
+    };
+    refused("size.png", "sizes differ: 512 × 512 against 512 × 502");
+    refused("other.png", "correlation -");
+    refused("same.png", "nothing differs by more than 6 levels");
+    refused("face.png", "the faces differ in shape by ");
+    refused("alone.png", "No such file");
+    refused("broken.png", "the picture ends too early");
+    refused("text.png", "it is text");
+    if cat.is_file() {
+        refused("cat.png", "no usable face (none)");
+    }
+    // What was made is checked by the program and here, listed in the card, and made again byte for byte.
+    let checked = annotate(&["--verify", out.to_str().unwrap()]);
+    assert_eq!(code(&checked), 0, "{checked:?}");
+    let mut seen = Vec::new();
     shard::read(&out.join("shard-000000.tar"), |(record, png)| {
-        seen += 1;
+        seen.push((record.index, record.forged));
         let mut v = verify::Verdict::default();
         verify::check(&record, &png, None, &mut v).unwrap();
         assert_eq!(v.refuted, 0, "{:?}", v.examples);
@@ -299,5 +387,112 @@ fn pairs_are_registered_annotated_or_refused_with_the_reason() {
         Ok(true)
     })
     .unwrap();
-    assert_eq!(seen, 2);
+    assert!(seen.len() == 2 && seen[0].0 % 2 == 0 && seen[1] == (seen[0].0 + 1, true) && !seen[0].1, "{seen:?}");
+    let card = std::fs::read_to_string(out.join("DATA_CARD.md")).unwrap();
+    assert!(card.contains("1 of them edited by other tools") && card.contains("| size.png | bad request: sizes differ"), "{card}");
+    let terms: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("run.json")).unwrap()).unwrap();
+    assert_eq!((terms["seed"].as_u64(), terms["family"].as_str()), (Some(1), Some("attribute_edit")));
+    let before = bytes(&out);
+    let kept = compare(&dir, &out, &weights, &[]);
+    assert_eq!(code(&kept), 5);
+    assert!(String::from_utf8_lossy(&kept.stdout).contains("0 pairs annotated, 1 kept from before"), "{kept:?}");
+    assert!(bytes(&out) == before);
+    assert_eq!(code(&compare(&dir, &out, &weights, &["--family", "face_swap"])), 2);
+}
+
+#[test]
+fn folders_without_a_face_are_refused_and_nothing_is_left_behind() {
+    let Some((_, weights, cat)) = portrait() else { return };
+    let Ok(cat) = std::fs::read(cat) else {
+        eprintln!("skipped: no samples/chelsea.png in the cache");
+        return;
+    };
+    let t = Temp::new("cats");
+    let cat = facext::image::decode(&cat).unwrap().rgb;
+    put(&t.path("pairs/real"), "cat.png", &cat);
+    put(&t.path("pairs/edited"), "cat.png", &red_cheek(&cat));
+    let done = compare(&t.path("pairs"), &t.path("out"), &weights, &[]);
+    assert_eq!(code(&done), 2);
+    assert!(String::from_utf8_lossy(&done.stderr).contains("no pair could be used (1 refused)"), "{done:?}");
+    assert!(bytes(&t.path("out")).is_empty(), "{:?}", bytes(&t.path("out")).keys());
+    let faces = t.path("pairs/real");
+    let made = make(&faces, &t.path("set"), &["--weights", weights.to_str().unwrap()]);
+    assert_eq!(code(&made), 2);
+    assert!(String::from_utf8_lossy(&made.stderr).contains("no usable face (1 files skipped)"), "{made:?}");
+    assert!(!t.path("set").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn pairs_go_on_after_a_full_disk() {
+    let Some((real, weights, _)) = portrait() else { return };
+    let t = Temp::new("pairs-space");
+    for n in 0..6 {
+        put(&t.path("pairs/real"), &format!("{n}.png"), &real);
+        put(&t.path("pairs/edited"), &format!("{n}.png"), &red_cheek(&real));
+    }
+    let whole = t.path("whole");
+    assert_eq!(code(&compare(&t.path("pairs"), &whole, &weights, &["--shard", "2"])), 0);
+    let line = format!(
+        "{} annotate --pairs {} --weights {} --out $DISK/set --shard 2",
+        env!("CARGO_BIN_EXE_facext"),
+        t.path("pairs").display(),
+        weights.display()
+    );
+    let script = format!(
+        "{line}; echo first $?; mount -o remount,size=64m $DISK; {line}; echo second $?; cp -r $DISK/set {}",
+        t.path("kept").display()
+    );
+    let Some(done) = on_a_tiny_disk(&t, &script) else { return };
+    let (said, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(err.contains("No space left on device") && !err.contains("panicked"), "{err}");
+    assert!(said.contains("first 1") && said.contains("second 0") && !said.contains(" 0 kept"), "{said}");
+    let mut kept = bytes(&t.path("kept"));
+    kept.retain(|k, _| !k.ends_with(".part"));
+    assert!(kept == bytes(&whole));
+}
+
+/// A network of the set-up.
+fn net(file: &str) -> Option<String> {
+    let cache = std::env::var_os("FACEXT_CACHE").map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/facext"));
+    let path = cache.join("upstream").join(file);
+    if !path.is_file() {
+        eprintln!("skipped: no upstream/{file} in the cache; ./build.sh nets fetches it");
+        return None;
+    }
+    Some(path.to_str().unwrap().into())
+}
+
+#[test]
+fn a_borrowed_inpainter_paints_parts_that_are_exact_and_confirmed() {
+    let Some(model) = net("migan.onnx") else { return };
+    let t = Temp::new("gan");
+    pack(&t.path("pack"), 3);
+    let set = ["--set", "unseen", "--count", "24", "--shard", "24"];
+    let plain = t.path("plain");
+    assert_eq!(code(&make(&t.path("pack"), &plain, &set)), 0);
+    let terms = |dir: &Path| -> serde_json::Value { serde_json::from_slice(&std::fs::read(dir.join("run.json")).unwrap()).unwrap() };
+    assert_eq!(terms(&plain)["left_out"], serde_json::json!(["gan_inpaint", "hair_recolour", "esrgan_resample"]));
+    let out = t.path("set");
+    assert_eq!(code(&make(&t.path("pack"), &out, &[&set[..], &["--inpaint", &model]].concat())), 0);
+    assert_eq!(terms(&out)["left_out"], serde_json::json!(["hair_recolour", "esrgan_resample"]));
+    assert!(terms(&out)["networks"][0].as_str().unwrap().contains("MI-GAN"));
+    let mut painted = 0;
+    for path in shard::all(&out).unwrap() {
+        shard::read(&path, |(record, _)| {
+            if record.recipe.as_deref() == Some("gan_inpaint") {
+                painted += 1;
+                assert!(record.family == "attribute_edit" && record.artifact.area().unwrap() > 40 && !record.concepts.is_empty());
+            }
+            Ok(true)
+        })
+        .unwrap();
+    }
+    assert!(painted > 0);
+    assert_eq!(code(&annotate(&["--verify", out.to_str().unwrap()])), 0);
+    // A file that is not the network is refused, and nothing begun.
+    let other = make(&t.path("pack"), &t.path("x"), &["--inpaint", t.path("pack/faces.csv").to_str().unwrap()]);
+    assert_eq!(code(&other), 2);
+    assert!(String::from_utf8_lossy(&other.stderr).contains("not MI-GAN") && !t.path("x").exists());
 }

@@ -7,6 +7,7 @@
 mod schema;
 
 use facext::analyze::report::{Report, Status};
+use facext::analyze::spread::Resave;
 use facext::image::{Mask, Rgb8, png};
 use facext::weights::{FileKind, Manifest};
 use serde_json::Value;
@@ -182,7 +183,15 @@ fn a_report_holds_what_is_documented_and_comes_out_the_same_again() {
     assert!(report.timings_ms["tokens"] >= 1.0);
     // Progress is on standard error, in order; nothing but the report on standard output.
     let stages: Vec<&str> = run.err.lines().map(|l| l.trim_end_matches('…')).collect();
-    assert_eq!(stages, ["decode", "face", "encode", "evidence", "prefill", "generate", "masks"]);
+    assert_eq!(stages, ["decode", "face", "encode", "evidence", "prefill", "generate", "masks", "spread"]);
+    // The face was saved again, and the spread holds its score.
+    let (face, spread) = (&report.faces[0], report.faces[0].spread.as_ref().unwrap());
+    assert_eq!(spread.tried.iter().map(|t| t.how).collect::<Vec<_>>(), Resave::ALL);
+    assert!(spread.low <= face.score && face.score <= spread.high && spread.tried.iter().any(|t| t.score != face.score));
+    assert!(spread.tried.iter().all(|t| spread.low <= t.score && t.score <= spread.high));
+    let without = check(&analyze(&photo, weights, &["--no-spread"]).report(), &photo);
+    assert_eq!((without.faces[0].spread.as_ref(), without.faces[0].score), (None, face.score));
+    assert!(!without.timings_ms.contains_key("spread"));
     let again = check(&analyze(&photo, weights, &[]).report(), &photo);
     assert_eq!(again.faces, report.faces);
     assert_eq!(again.program, report.program);
@@ -190,7 +199,11 @@ fn a_report_holds_what_is_documented_and_comes_out_the_same_again() {
     // For people: the verdict and the answer, no JSON.
     let plain = facext(&["analyze", photo.to_str().unwrap(), "--device", "cpu", "--weights", weights.to_str().unwrap()]);
     assert_eq!(plain.code, 0, "{}", plain.err);
-    assert!(plain.out.starts_with("Face 1 at ") && plain.out.contains("mask 1: "), "{}", plain.out);
+    assert!(
+        plain.out.starts_with("Face 1 at ") && plain.out.contains("mask 1: ") && plain.out.contains("saved again: score "),
+        "{}",
+        plain.out
+    );
 }
 
 #[test]
@@ -408,6 +421,8 @@ fn a_report_is_verified_and_what_was_changed_in_it_is_named() {
         ("/faces/0/band", band.into(), "band"),
         ("/faces/0/spans/0/text", "All is well.".into(), "words"),
         ("/faces/0/box", serde_json::json!([0, 0, 10, 10]), "box"),
+        ("/faces/0/spread/tried/1/score", (if score > 0.5 { 0.0 } else { 1.0 }).into(), "spread"),
+        ("/faces/0/spread/tried", serde_json::json!([]), "spread"),
         ("/faces/0/masks/0/rle", empty, "masks"),
         ("/faces/0/masks/0/rle/counts", "~~~".into(), "masks"),
         ("/faces/0/masks", serde_json::json!([]), "masks"),
@@ -415,6 +430,9 @@ fn a_report_is_verified_and_what_was_changed_in_it_is_named() {
     ] {
         assert_eq!(changed("changed.json", place, value), (7, names(&[what])), "{place}");
     }
+    // A report in which nobody looked at the spread is confirmed without it.
+    let bare = analyze(&photo, weights, &["--no-spread"]).report();
+    assert_eq!(verify(&write("bare.json", &bare), &photo, weights), (0, names(&[])));
     // Another question has another answer.
     let (code, what) = changed("question.json", "/request", serde_json::json!({ "task": "toe" }));
     assert!(code == 7 && what.contains(&"words".to_string()), "{code} {what:?}");

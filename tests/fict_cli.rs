@@ -121,6 +121,57 @@ fn a_matte_says_where_the_person_is() {
 }
 
 #[test]
+fn a_matting_network_finds_the_hair_of_a_portrait() {
+    let Some((photo, weights)) = ready("astronaut.png") else { return };
+    let cache = Path::new(&photo).parent().unwrap().parent().unwrap().to_path_buf();
+    let model = cache.join("upstream/modnet.onnx");
+    if !model.is_file() {
+        println!("skipped: {} is absent; ./build.sh nets fetches it", model.display());
+        return;
+    }
+    let leaves = |more: &[&str]| {
+        let sheet = json(&facext(&[&[photo.as_str(), "--json", "--weights", &weights], more].concat()));
+        let person = sheet["faces"][0]["person"].as_str().unwrap().to_string();
+        let of = |leaf: &Value| serde_json::from_value::<Rle>(leaf["rle"].clone()).unwrap().decode().unwrap();
+        let area = |top: &str| {
+            let mut mask = Mask::new(448, 448);
+            for leaf in sheet["faces"][0]["leaves"].as_array().unwrap() {
+                if fict::is_within(leaf["id"].as_str().unwrap(), top) {
+                    mask.data.iter_mut().zip(&of(leaf).data).for_each(|(m, v)| *m |= v);
+                }
+            }
+            mask
+        };
+        (person, area("hair"), area("background"))
+    };
+    let (by_outline, hair_before, _) = leaves(&[]);
+    let (by_net, hair, background) = leaves(&["--matte", model.to_str().unwrap()]);
+    assert_eq!((by_outline.as_str(), by_net.as_str()), ("outline", "matte"));
+    // Her hair is brown to dark blond before a light grey wall: what the network calls hair is darker than what it calls background
+    // beside the head, and it is not simply the outline's.
+    let picture = image::open(&photo).unwrap().into_rgb8();
+    let sheet = json(&facext(&[&photo, "--json", "--weights", &weights]));
+    let crop = &sheet["faces"][0]["crop"];
+    let (x, y, size) = (crop["x"].as_f64().unwrap(), crop["y"].as_f64().unwrap(), crop["size"].as_f64().unwrap());
+    let luma = |mask: &Mask| {
+        // The upper half of the crop: the wall, without the shuttle's black base.
+        let at = |i: usize| (x + ((i % 448) as f64 + 0.5) * size / 448.0, y + ((i / 448) as f64 + 0.5) * size / 448.0);
+        let all: Vec<f64> = (0..448 * 224)
+            .filter(|i| mask.data[*i] == 1)
+            .map(at)
+            .filter(|(x, y)| *x >= 0.0 && *y >= 0.0 && *x < f64::from(picture.width()) && *y < f64::from(picture.height()))
+            .map(|(x, y)| f64::from(picture.get_pixel(x as u32, y as u32)[2]))
+            .collect();
+        all.iter().sum::<f64>() / all.len().max(1) as f64
+    };
+    assert!(hair.area() > 3000 && hair.iou(&hair_before).unwrap() < 0.97, "{} {}", hair.area(), hair.iou(&hair_before).unwrap());
+    assert!(luma(&hair) + 60.0 < luma(&background), "{} and {}", luma(&hair), luma(&background));
+    let wrong = facext(&[&photo, "--weights", &weights, "--matte", &photo]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.err.contains("not MODNet"), "{}", wrong.err);
+}
+
+#[test]
 fn what_cannot_be_done_is_said_and_nothing_is_written() {
     assert_eq!(facext(&[]).code, 2);
     assert_eq!(facext(&["--tree", "photo.png"]).code, 2);

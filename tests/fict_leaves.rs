@@ -3,7 +3,7 @@
 
 use facext::fict::leaves::LEAVES;
 use facext::fict::mesh::{MIRROR, POINTS};
-use facext::fict::{BACKGROUND, Depth, Set, leaf_labels, part_labels};
+use facext::fict::{BACKGROUND, Depth, Seen, Set, brow, leaf_labels, part_labels};
 use facext::image::Mask;
 use sha2::{Digest, Sha256};
 
@@ -77,19 +77,26 @@ fn part_of_leaf() -> Vec<u8> {
     (0..LEAVES).map(|l| owner(l).map_or(BACKGROUND, |p| p as u8)).collect()
 }
 
+/// Whether a part is a brow: the leaves have an outline of their own for it.
+fn is_brow(part: u8) -> bool {
+    Depth::Parts.end(part).is_some_and(|p| p.id.ends_with("_eyebrow"))
+}
+
 #[test]
-fn leaves_cover_every_frame_and_divide_the_parts_pixel_for_pixel() {
+fn leaves_cover_every_frame_and_divide_the_parts_pixel_for_pixel_but_for_the_brows() {
     let owner = part_of_leaf();
     assert_eq!(owner.iter().filter(|&&p| p == BACKGROUND).count(), 24);
     let mut seen: Set = 0;
     for (name, mesh) in heads() {
         let parts = part_labels(&mesh, SIDE, SIDE);
         for (k, matte) in mattes().iter().enumerate() {
-            let leaves = leaf_labels(&mesh, matte.as_ref(), SIDE, SIDE);
+            let brows = [None, Some(brow::ORDINARY), Some([-0.055, 0.005]), Some([0.005, -0.055])][k];
+            let leaves = leaf_labels(&mesh, &Seen { person: matte.as_ref(), brows }, SIDE, SIDE);
             assert_eq!(leaves.len(), SIDE * SIDE);
             for (i, (&leaf, &part)) in leaves.iter().zip(&parts).enumerate() {
                 assert!(usize::from(leaf) < LEAVES, "{name}, matte {k}: pixel {i} has no leaf");
-                assert_eq!(owner[usize::from(leaf)], part, "{name}, matte {k}: pixel {i} has moved");
+                let own = owner[usize::from(leaf)];
+                assert!(own == part || is_brow(own) || is_brow(part), "{name}, matte {k}: pixel {i} has moved");
                 seen |= 1 << leaf;
             }
         }
@@ -114,7 +121,7 @@ fn the_parts_are_where_they_were_before_there_were_leaves() {
 fn every_leaf_has_pixels_on_a_face_that_looks_ahead() {
     let mesh: Mesh = posed([0.0; 3], 1.0, [0.0; 2]).iter().map(|p| p.map(|v| 2.0 * v)).collect();
     let side = 2 * SIDE;
-    let map = leaf_labels(&mesh, None, side, side);
+    let map = leaf_labels(&mesh, &Seen::default(), side, side);
     for (l, leaf) in Depth::Leaves.ends().enumerate() {
         let n = map.iter().filter(|&&m| usize::from(m) == l).count();
         assert!(n >= 20, "{} has {n} pixels", leaf.id);
@@ -132,7 +139,7 @@ fn a_mirrored_photo_has_the_mirrored_leaves() {
         .collect();
     for angles in [[0.0, 0.0, 0.0], [30.0, 10.0, -20.0], [-45.0, 0.0, 10.0]] {
         let mesh = posed(angles, 1.0, [0.02, 0.01]);
-        let (a, b) = (leaf_labels(&mesh, None, SIDE, SIDE), leaf_labels(&mirrored(&mesh), None, SIDE, SIDE));
+        let (a, b) = (leaf_labels(&mesh, &Seen::default(), SIDE, SIDE), leaf_labels(&mirrored(&mesh), &Seen::default(), SIDE, SIDE));
         let same = (0..a.len()).filter(|i| twin[usize::from(a[*i])] == b[i / SIDE * SIDE + SIDE - 1 - i % SIDE]).count();
         // Pixel centres on an edge go to one side of it in either picture.
         assert!(same as f32 > 0.985 * a.len() as f32, "{angles:?}: {same} of {}", a.len());
@@ -141,7 +148,7 @@ fn a_mirrored_photo_has_the_mirrored_leaves() {
 
 #[test]
 fn left_is_the_subjects_left() {
-    let map = leaf_labels(&posed([0.0; 3], 1.0, [0.0; 2]), None, SIDE, SIDE);
+    let map = leaf_labels(&posed([0.0; 3], 1.0, [0.0; 2]), &Seen::default(), SIDE, SIDE);
     let mean_x = |l: usize| {
         let xs: Vec<usize> = (0..map.len()).filter(|i| usize::from(map[*i]) == l).map(|i| i % SIDE).collect();
         xs.iter().sum::<usize>() as f32 / xs.len() as f32
@@ -163,13 +170,16 @@ fn a_matte_bounds_the_person() {
     let is_behind = |l: u8| behind >> l & 1 == 1;
     let parts = part_labels(&mesh, SIDE, SIDE);
     for matte in mattes().into_iter().flatten() {
-        let map = leaf_labels(&mesh, Some(&matte), SIDE, SIDE);
+        let map = leaf_labels(&mesh, &Seen { person: Some(&matte), brows: None }, SIDE, SIDE);
         for i in (0..map.len()).filter(|i| parts[*i] == BACKGROUND) {
             assert_eq!(is_behind(map[i]), matte.data[i] == 0);
         }
     }
     // One of another size is not believed.
-    assert_eq!(leaf_labels(&mesh, Some(&Mask::new(5, 5)), SIDE, SIDE), leaf_labels(&mesh, None, SIDE, SIDE));
+    assert_eq!(
+        leaf_labels(&mesh, &Seen { person: Some(&Mask::new(5, 5)), brows: None }, SIDE, SIDE),
+        leaf_labels(&mesh, &Seen::default(), SIDE, SIDE)
+    );
 }
 
 #[test]
@@ -188,11 +198,11 @@ fn bad_meshes_give_no_leaf_or_a_whole_cover_but_never_a_panic() {
     }
     let mut covered = 0;
     for mesh in &bad {
-        let map = leaf_labels(mesh, None, 40, 30);
+        let map = leaf_labels(mesh, &Seen::default(), 40, 30);
         let empty = map.iter().all(|&l| l == BACKGROUND);
         assert!(empty || map.iter().all(|&l| usize::from(l) < LEAVES));
         covered += usize::from(!empty);
     }
     assert!(covered > 20 && covered < bad.len() - 4, "{covered}");
-    assert!(leaf_labels(&good, None, 0, 0).is_empty() && leaf_labels(&good, None, 0, 9).is_empty());
+    assert!(leaf_labels(&good, &Seen::default(), 0, 0).is_empty() && leaf_labels(&good, &Seen::default(), 0, 9).is_empty());
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules in the order of `src/lib.rs`. A module may use those before it; `native` and `web` are the two last, side by side.
-const ORDER: [&str; 12] = ["error", "config", "image", "quant", "weights", "face", "fict", "text", "model", "analyze", "native", "web"];
+const ORDER: [&str; 13] =
+    ["error", "config", "image", "quant", "weights", "face", "fict", "measure", "text", "model", "analyze", "native", "web"];
 const DOORS: [&str; 2] = ["native", "web"];
 /// Most lines of a file.
 const CAP: usize = 600;

@@ -14,7 +14,7 @@ use facext::model::region::RegionMask;
 use facext::model::states::Readout;
 use facext::model::tasks::Evidence;
 use facext::model::vision::{Vision, crops_to_tensor};
-use facext::native::annotate::{Pack, Photo, Sampler, Split};
+use facext::native::annotate::{Pack, Photo, RecipeSet, Sampler, Split};
 use facext::native::convert::is_frozen;
 use facext::native::export::export;
 use facext::native::train::{Args, language, residual, vision};
@@ -164,6 +164,35 @@ fn the_prompt_is_spliced_in_place_and_masks_come_back() {
     assert_eq!(splice(&shifted).unwrap_err().code(), "model.failed");
 }
 
+/// What a kept head saves must not change an answer: every question goes the same way, with the head computed now or before.
+#[test]
+fn a_kept_head_gives_the_same_bits() {
+    let (cfg, fifa) = tiny();
+    let evidence = fifa.vision.encode(crop(cfg.enc_image));
+    let here = quarter(cfg.enc_image);
+    let device = Device::flex();
+    let language = &fifa.language;
+    let rest = |region: Option<&RegionMask>| {
+        let prompt = prompt(&cfg, region.is_some());
+        (prompt.clone(), language.rest(&prompt, &ask(&fifa, &evidence, region), &[0, 5, 9]).unwrap())
+    };
+    let fresh = |region: Option<&RegionMask>| {
+        let (prompt, rest) = rest(region);
+        let mut cache = KvCache::new(&cfg, 1, &device);
+        language.lm.forward(language.head(&prompt, evidence.map.clone()).unwrap(), &mut cache).unwrap();
+        assert_eq!(cache.len(), prompt.states_at);
+        (values(language.lm.forward(rest, &mut cache).unwrap()), cache)
+    };
+    // A question with a region, an answer of two tokens, then one without, behind the same head.
+    let (_, mut cache) = fresh(Some(&here));
+    language.lm.forward(language.lm.embed(&[5, 6]).unwrap(), &mut cache).unwrap();
+    let (prompt, rest) = rest(None);
+    cache.truncate(prompt.states_at);
+    let again = values(language.lm.forward(rest, &mut cache).unwrap());
+    assert_eq!(again, fresh(None).0);
+    assert_ne!(again[..], fresh(Some(&here)).0[..again.len()]);
+}
+
 /// A drawn face of coloured leaves and grain on the mean mesh: enough for the sampler to forge. No person.
 fn drawn(person: u64, split: Split) -> Photo {
     const S: usize = 360;
@@ -225,18 +254,22 @@ fn resumes(name: &str, train: impl Fn(&Path, usize) -> TensorMap) {
 
 fn args(out: &Path, steps: usize) -> Args {
     Args {
+        config: None,
         stage: String::new(),
         faces: PathBuf::new(),
         weights: PathBuf::new(),
         out: out.into(),
         steps,
         batch: 2,
+        accumulate: 2,
+        ema: 0.9,
         lr: 1e-2,
         seed: 3,
         loaders: 1,
         save_every: 1000,
         validate: 2,
         difficulty: 0.5,
+        recipes: RecipeSet::First,
         repeat: 0,
         go_on: false,
         device: "cpu".into(),
@@ -260,7 +293,18 @@ fn an_interrupted_vision_stage_ends_where_an_uninterrupted_one_does() {
     resumes("vision", |out, steps| {
         let (sampler, val) = samplers();
         let model = Vision::build(&cfg, &Vars::random(7, &device).pp("vision")).unwrap();
-        let run = vision::VisionRun { out: out.into(), steps, batch: 2, lr: 1e-2, seed: 3, loaders: 1, save_every: 1000, validate: 2 };
+        let run = vision::VisionRun {
+            out: out.into(),
+            steps,
+            batch: 2,
+            accumulate: 1,
+            ema: 0.9,
+            lr: 1e-2,
+            seed: 3,
+            loaders: 1,
+            save_every: 1000,
+            validate: 2,
+        };
         let model = vision::train(&cfg, model, sampler, &val, &run, &device).unwrap();
         export(&model, "vision", |n| !is_frozen(n))
     });

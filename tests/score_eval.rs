@@ -84,6 +84,9 @@ fn setup() -> Option<&'static (PathBuf, PathBuf)> {
 fn eval(more: &[&str]) -> Option<(String, Value)> {
     let (pack, tiny) = setup()?;
     let mut args = vec!["eval", "--json", "--data", pack.to_str()?, "--weights", tiny.to_str()?, "--count", "10", "--seed", "3"];
+    if !more.contains(&"--recipes") {
+        args.extend(["--recipes", "first"]);
+    }
     args.extend(more);
     let (code, out, err) = facext(&args);
     assert_eq!(code, 0, "{err}");
@@ -171,6 +174,17 @@ fn a_figure_that_was_not_asked_for_is_null() {
     assert_eq!((report["loc"]["image"]["n"].as_u64(), report["age"]["n"].as_u64()), (Some(10), Some(3)));
     let (_, scores) = eval(&["--scores-only"]).unwrap();
     assert!(scores["loc"]["image"]["miou"].is_null() && scores["n_answers"] == 0 && scores["det"]["auc"] == report["det"]["auc"]);
+}
+
+#[test]
+fn the_recipes_kept_from_training_are_told_apart_by_themselves() {
+    let Some((_, report)) = eval(&["--recipes", "unseen", "--scores-only"]) else { return };
+    let kept: Vec<&str> = report["det"]["unseen"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(kept.contains(&"ghost_splice") && kept.contains(&"copy_move"), "{kept:?}");
+    assert_eq!(report["det"]["auc_unseen"], report["det"]["auc"]);
+    assert!(report["det"]["per_recipe"].as_object().unwrap().keys().all(|k| kept.contains(&k.as_str())));
+    let (_, all) = eval(&["--recipes", "all", "--full", "--explain-every", "1"]).unwrap();
+    assert!(all["age"]["meteor"].is_number() && all["recipes"] == "all", "{all}");
 }
 
 #[test]

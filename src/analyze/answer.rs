@@ -1,15 +1,17 @@
 //! One face's answer: task tokens → score and band; language model → grounded text; `[SEG]` states → masks of the photo.
 
-use crate::analyze::generate::{Generated, Plan, generate};
+use crate::analyze::generate::{Generated, Plan, Prompted, generate};
+use crate::analyze::head::Head;
 use crate::analyze::naming::Names;
-use crate::analyze::region::Asked;
+use crate::analyze::region::{self, Asked};
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
 use crate::analyze::request::{Event, Listener, Request, Stage};
-use crate::analyze::{Analyzer, Photo, ground, ms, read_back};
+use crate::analyze::{Analyzer, Photo, ground, measured, ms, read_back};
 use crate::error::{Error, Result};
 use crate::face::{Crop, Faces};
 use crate::fict;
 use crate::image::{BBox, Mask, Rle};
+use crate::measure::Gauge;
 use crate::model::presence::presence;
 use crate::model::states::Readout;
 use crate::model::tasks::Evidence;
@@ -24,6 +26,8 @@ use web_time::Instant;
 pub const CONTRADICTION: &str = "text_contradicts_score";
 /// The answer was cut at its longest length.
 pub const CUT: &str = "answer_cut";
+/// The answer's words name another family of technique than the classifier, whose family the report states.
+pub const OTHER_FAMILY: &str = "words_name_another_family";
 
 /// Most masks of one answer.
 const MAX_PHRASES: usize = 4;
@@ -67,7 +71,7 @@ impl Analyzer {
         &self,
         photo: &Photo,
         (face, crop, labels): (usize, &Crop, &[u8]),
-        evidence: &Evidence,
+        (evidence, head): (&Evidence, &mut Head),
         (request, asked): (&Request, Option<&Asked>),
         (timings, warnings): (&mut BTreeMap<String, f64>, &mut Vec<String>),
         listener: &mut L,
@@ -85,7 +89,7 @@ impl Analyzer {
         let family_of = |band: Band| if band >= Band::Signs { verdict.family } else { Family::Real };
         listener.event(Event::Verdict { face, score, band, family: family_of(band) });
 
-        let (generated, prefill) = self.speak(request, asked, evidence, (&readout, &verdict), face, listener).await?;
+        let (generated, prefill) = self.speak(request, asked, evidence, (&readout, &verdict), (face, head), listener).await?;
         *timings.entry(Stage::Prefill.name().into()).or_default() += prefill.0;
         *timings.entry(Stage::Generate.name().into()).or_default() += prefill.1;
         *timings.entry("tokens".into()).or_default() += generated.ids.len() as f64;
@@ -117,18 +121,22 @@ impl Analyzer {
                 band = Band::Inconclusive;
             }
         }
-        Ok(FaceReport { bbox: found.bbox, score, band, family: family_of(band), answer, spans, masks })
+        if band >= Band::Signs && named_family(&answer).is_some_and(|named| named != verdict.family) {
+            warnings.push(OTHER_FAMILY.into());
+        }
+        Ok(FaceReport { bbox: found.bbox, score, band, family: family_of(band), answer, spans, masks, spread: None })
     }
 
     /// Prompt, prefill, generation. Also returns (prefill, generation) in milliseconds; prefill ends with the choice of the
-    /// first token, and includes the projector and the splicing of the prompt.
+    /// first token, and includes the projector and the splicing of the prompt. `head` holds the beginning of the prompt if an earlier
+    /// question about this face computed it, and does so afterwards.
     pub(crate) async fn speak<L: Listener>(
         &self,
         request: &Request,
         asked: Option<&Asked>,
         evidence: &Evidence,
         (readout, verdict): (&Readout, &Verdict),
-        face: usize,
+        (face, head): (usize, &mut Head),
         listener: &mut L,
     ) -> Result<(Generated, (f64, f64))> {
         let cfg = &self.settings.model;
@@ -140,7 +148,10 @@ impl Analyzer {
         let prompt = prompt(&self.tokenizer, layout, &question)?;
         let top: Vec<usize> = verdict.ranked.iter().copied().take(cfg.dec_states).collect();
         let clock = Instant::now();
-        let spliced = self.fifa.language.splice(&prompt, evidence.map.clone(), readout, &top)?;
+        let language = &self.fifa.language;
+        let (known, mut cache) = head.take(face, cfg, &self.device);
+        let embedded = if known { None } else { Some(language.head(&prompt, evidence.map.clone())?) };
+        let rest = language.rest(&prompt, readout, &top)?;
         let names = Names::new(&self.tokenizer, &verdict.presence, asked.map(|a| a.shares.as_slice()))?;
         let limits = Limits {
             phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 },
@@ -150,7 +161,9 @@ impl Analyzer {
         // A person's own question may be answered without a claim.
         let plan = Plan { limits, names, claims_are_grounded: request.question.is_none(), face };
         let mut timed = Timed { inner: listener, started: clock, first: None };
-        let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, plan, &mut timed).await?;
+        let prompted = Prompted { head: prompt.states_at, embedded, rest, cache: &mut cache };
+        let made = generate(cfg, language, &self.tokenizer, prompted, plan, &mut timed).await?;
+        head.keep(face, cache);
         let prefill = timed.first.unwrap_or_else(|| ms(clock));
         Ok((made, (prefill, ms(clock) - prefill)))
     }
@@ -171,6 +184,8 @@ impl Analyzer {
         ground::join(&mut logits, artifact);
         let quality = read_back(out.quality).await?;
         let labels = self.photo_labels(photo, face);
+        let (parts, mesh) = self.in_crop(photo, face, crop);
+        let gauge = Gauge::new(&crop.pixels, &parts, &mesh, None);
         let mut reports = Vec::with_capacity(n);
         for id in 0..n {
             let logits = &logits[id * side * side..][..side * side];
@@ -180,16 +195,30 @@ impl Analyzer {
                 ground::keep_to(&mut mask, labels, *named);
             }
             let quality = quality.get(id).map_or(0.0, |q| 1.0 / (1.0 + (-q).exp()));
+            let measured = generated
+                .named
+                .get(id)
+                .map_or_else(Vec::new, |named| measured::standing_out(&gauge, &region::mask_to_crop(&mask, crop), *named));
             let report = MaskReport {
                 concept: labels.as_deref().and_then(|l| dominant(l, &mask)).map(Into::into),
                 bbox: mask.bbox().unwrap_or(BBox { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }),
                 rle: Rle::encode(&mask),
                 quality,
+                measured,
             };
             listener.event(Event::Mask { face, id, mask: report.clone() });
             reports.push(report);
         }
         Ok(reports)
+    }
+
+    /// Parts of a face's crop and its mesh, in the crop's frame.
+    fn in_crop(&self, photo: &Photo, face: usize, crop: &Crop) -> (Vec<u8>, Vec<[f32; 3]>) {
+        let face = match &photo.faces {
+            Faces::Found(faces) => faces.get(face),
+            Faces::NoneUsable { .. } => None,
+        };
+        face.map_or_else(Default::default, |f| (region::labels(f, crop), region::mesh(f, crop)))
     }
 
     /// Concept of every photo pixel for one face.
@@ -220,6 +249,13 @@ pub fn claims_signs(answer: &str) -> bool {
     !answer.trim().is_empty() && !answer.contains("no sign")
 }
 
+/// The family that an answer names; `None` if it names none, or several.
+pub fn named_family(answer: &str) -> Option<Family> {
+    let answer = answer.to_lowercase();
+    let mut named = Family::ALL.into_iter().filter(|f| f.words().is_some_and(|w| answer.contains(w)));
+    named.next().filter(|_| named.next().is_none())
+}
+
 /// Notes when the generation stage begins.
 struct Timed<'a, L> {
     inner: &'a mut L,
@@ -237,5 +273,18 @@ impl<L: Listener> Listener for Timed<'_, L> {
 
     async fn breathe(&mut self) -> Result<()> {
         self.inner.breathe().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_is_named_by_its_words_alone() {
+        assert_eq!(named_family("There are signs of forgery. This fits a face swap."), Some(Family::FaceSwap));
+        assert_eq!(named_family("This fits an Attribute edit: parts were retouched."), Some(Family::AttributeEdit));
+        assert_eq!(named_family("The left eyebrow lacks fine detail."), None);
+        assert_eq!(named_family("A face swap or a reenactment."), None);
     }
 }

@@ -1,8 +1,8 @@
 //! The generation loop: prompt in, grounded text and `[SEG]` hidden states out.
 //!
-//! Greedy, under the grounded grammar: tokens that the grammar forbids cannot be chosen, tokens that it forces cost no
-//! read-back, and where it changes nothing no step of their own ([`Ahead`]). Phrases are names of the concept tree ([`Names`]). `[SEG]`
-//! takes the hidden state at the position that predicts it, as LISA's and GLaMM's code does.
+//! Greedy, under the grounded grammar: tokens that the grammar forbids cannot be chosen, tokens that it forces cost neither a
+//! read-back nor a step of their own: the model reads them together when the next choice is its. Phrases are names of the concept tree ([`Names`]). `[SEG]` takes the hidden state at the position that
+//! predicts it, as LISA's and GLaMM's code does.
 
 use crate::analyze::answer::claims_signs;
 use crate::analyze::naming::Names;
@@ -11,7 +11,6 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::fict;
 use crate::model::fifa::Language;
-use crate::model::lm::Lm;
 use crate::model::lm_cache::KvCache;
 use crate::text::grammar::{self, Grounded, Limits};
 use crate::text::tokenizer::{TextStream, Tokenizer};
@@ -41,71 +40,21 @@ pub struct Plan {
     pub face: usize,
 }
 
-/// The model's place in the answer. Tokens that are known (the grammar's, the rest of a name) wait until a score or a state is needed
-/// and are run together: the weights, which are what a step costs, are read once for all of them.
+/// The prompt in two parts, and the cache that the first part may be in already.
+pub struct Prompted<'a> {
+    /// Positions of the head, which all questions about a face share.
+    pub head: usize,
+    /// Embeddings of the head, `[1, head, lm_dim]`; `None` when the cache holds it.
+    pub embedded: Option<Tensor<3>>,
+    /// Embeddings of the rest, `[1, t, lm_dim]`.
+    pub rest: Tensor<3>,
+    /// Holds the head's keys and values, or is written from the start. What lies behind the head is overwritten.
+    pub cache: &'a mut KvCache,
+}
+
+/// Runs the language model on a prompt, for one answer.
 ///
-/// Only where the result is the same bit for bit ([`Lm::is_exact_in_batches`]). Elsewhere a token is run when it is known: a GPU would also
-/// have to compile its kernels for every number of tokens.
-struct Ahead<'a> {
-    lm: &'a Lm,
-    cache: KvCache,
-    waits: bool,
-    /// Tokens that have not been run.
-    pending: Vec<u32>,
-    /// Hidden state of the last position that was run, `[1, 1, dim]`.
-    last: Tensor<3>,
-    /// Hidden states that were asked for, `[1, dim]`, and the number of pending tokens behind which others are to be found.
-    kept: Vec<Tensor<2>>,
-    wanted: Vec<usize>,
-}
-
-impl<'a> Ahead<'a> {
-    /// Behind a prompt whose last hidden state is `last`.
-    fn new(lm: &'a Lm, cache: KvCache, last: Tensor<3>) -> Self {
-        Self { lm, cache, waits: lm.is_exact_in_batches(), pending: vec![], last, kept: vec![], wanted: vec![] }
-    }
-
-    fn push(&mut self, id: u32) -> Result<()> {
-        self.pending.push(id);
-        if self.waits { Ok(()) } else { self.catch_up() }
-    }
-
-    /// Keeps the hidden state behind all tokens so far.
-    fn keep(&mut self) {
-        self.wanted.push(self.pending.len());
-    }
-
-    /// Runs what waits.
-    fn catch_up(&mut self) -> Result<()> {
-        let t = self.pending.len();
-        let hidden = if t > 0 { Some(self.lm.forward(self.lm.embed(&self.pending)?, &mut self.cache)?) } else { None };
-        let at = |i: usize| match (&hidden, i) {
-            (Some(hidden), 1..) => hidden.clone().narrow(1, i - 1, 1),
-            _ => self.last.clone(),
-        };
-        let dim = self.last.dims()[2];
-        self.kept.extend(self.wanted.drain(..).map(|i| at(i).reshape([1, dim])));
-        self.last = at(t);
-        self.pending.clear();
-        Ok(())
-    }
-
-    /// Hidden state behind all tokens so far, `[1, 1, dim]`.
-    fn last(&mut self) -> Result<Tensor<3>> {
-        self.catch_up()?;
-        Ok(self.last.clone())
-    }
-
-    /// The states that were to be kept, `[n, dim]`; `None` if none was.
-    fn into_kept(mut self) -> Result<Option<Tensor<2>>> {
-        // What was said behind the last of them is not needed.
-        self.pending.truncate(self.wanted.last().copied().unwrap_or(0));
-        self.catch_up()?;
-        Ok((!self.kept.is_empty()).then(|| Tensor::cat(self.kept, 0)))
-    }
-}
-
-/// Runs the language model on a spliced prompt `[1, t, lm_dim]`, for one answer.
+/// The head is always run by itself, also the first time: a later question, which finds it in the cache, then computes exactly the same.
 ///
 /// # Errors
 /// [`Error::Request`] when prompt and longest answer do not fit the cache; [`Error::Cancelled`] from the listener;
@@ -114,22 +63,32 @@ pub async fn generate<L: Listener>(
     cfg: &ModelConfig,
     language: &Language,
     tokenizer: &Tokenizer,
-    prompt: Tensor<3>,
+    Prompted { head, embedded, rest, cache }: Prompted<'_>,
     Plan { limits, mut names, claims_are_grounded, face }: Plan,
     listener: &mut L,
 ) -> Result<Generated> {
-    let device = prompt.device();
-    let [_, length, _] = prompt.dims();
-    if length + limits.tokens > cfg.lm_context {
-        return Err(Error::Request(format!("the question is too long: {length} tokens where {} fit", cfg.lm_context - limits.tokens)));
+    let length = rest.dims()[1];
+    if head + length + limits.tokens > cfg.lm_context {
+        let fit = cfg.lm_context.saturating_sub(limits.tokens);
+        return Err(Error::Request(format!("the question is too long: {} tokens where {fit} fit", head + length)));
     }
-    let mut cache = KvCache::new(cfg, 1, &device);
     let mut grammar = Grounded::new(tokenizer.ids(), limits);
     listener.event(Event::Stage { stage: Stage::Prefill, face });
-    let hidden = language.lm.forward(prompt, &mut cache)?;
-    let mut ahead = Ahead::new(&language.lm, cache, hidden.narrow(1, length - 1, 1));
+    match embedded {
+        Some(embedded) => {
+            cache.truncate(0);
+            language.lm.forward(embedded, cache)?;
+        }
+        None => cache.truncate(head),
+    }
+    if cache.len() != head {
+        return Err(Error::Model(format!("the cache holds {} positions of a prompt's head of {head}", cache.len())));
+    }
+    let hidden = language.lm.forward(rest, cache)?;
+    let mut reader =
+        Reader { language, cache, last: hidden.narrow(1, length - 1, 1), unread: Vec::new(), marked: Vec::new(), seg: Vec::new() };
     let mut stream = TextStream::default();
-    let (mut ids, mut masks, mut phrase) = (Vec::new(), 0, false);
+    let (mut ids, mut segs, mut phrase) = (Vec::new(), 0, false);
     let (mut first, mut said) = (true, String::new());
     while !grammar.is_done() {
         listener.breathe().await?;
@@ -142,7 +101,7 @@ pub async fn generate<L: Listener>(
         let id = match forced {
             Some(id) => id,
             None => {
-                let scores = super::read_back(language.lm.logits(ahead.last()?)).await?;
+                let scores = super::read_back(language.lm.logits(reader.state()?)).await?;
                 let best = if names.open() { names.best(&scores) } else { allowed.best(&scores) };
                 best.ok_or_else(|| Error::Model("the model's output is not a number".into()))?
             }
@@ -156,7 +115,7 @@ pub async fn generate<L: Listener>(
                 let text = stream.push(tokenizer, id);
                 said.push_str(&text);
                 if !text.is_empty() {
-                    listener.event(if phrase { Event::Phrase { face, id: masks, text } } else { Event::Text { face, text } });
+                    listener.event(if phrase { Event::Phrase { face, id: segs, text } } else { Event::Text { face, text } });
                 }
             }
             grammar::Event::PhraseStart => {
@@ -165,8 +124,8 @@ pub async fn generate<L: Listener>(
             }
             grammar::Event::PhraseEnd => phrase = false,
             grammar::Event::Seg(_) => {
-                ahead.keep();
-                masks += 1;
+                segs += 1;
+                reader.mark();
             }
             grammar::Event::End => break,
         }
@@ -174,58 +133,62 @@ pub async fn generate<L: Listener>(
         if ids.len() >= limits.tokens {
             break;
         }
-        ahead.push(id)?;
+        reader.unread.push(id);
     }
+    let seg = reader.finish()?;
     let complete = grammar.is_done() && ids.len() + 1 < limits.tokens;
     let named = names.said().to_vec();
-    Ok(Generated { ids, named, seg: ahead.into_kept()?, complete })
+    Ok(Generated { ids, named, seg: (!seg.is_empty()).then(|| Tensor::cat(seg, 0)), complete })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::lm_cpu::tests::small;
-    use burn::tensor::Device;
+/// The model's place in the answer: what it has read, and what was said since.
+struct Reader<'a> {
+    language: &'a Language,
+    cache: &'a mut KvCache,
+    /// State behind all that was read, `[1, 1, lm_dim]`.
+    last: Tensor<3>,
+    /// Tokens that were said and not read yet.
+    unread: Vec<u32>,
+    /// For masks: how many of the unread tokens stand before each wanted state. Never 0.
+    marked: Vec<usize>,
+    /// States of masks, `[1, lm_dim]` each.
+    seg: Vec<Tensor<2>>,
+}
 
-    fn bits<const D: usize>(t: Tensor<D>) -> Vec<u32> {
-        t.into_data().try_to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+impl Reader<'_> {
+    /// The state that predicts the next token, all of them read.
+    fn state(&mut self) -> Result<Tensor<3>> {
+        if !self.unread.is_empty() {
+            let (lm, t) = (&self.language.lm, self.unread.len());
+            let hidden = lm.forward(lm.embed(&self.unread)?, self.cache)?;
+            for at in self.marked.drain(..) {
+                self.seg.push(row(hidden.clone().narrow(1, at - 1, 1)));
+            }
+            self.last = hidden.narrow(1, t - 1, 1);
+            self.unread.clear();
+        }
+        Ok(self.last.clone())
     }
 
-    #[test]
-    fn tokens_that_wait_give_the_same_states_as_tokens_that_do_not() {
-        let cfg = ModelConfig { lm_vocab: 96, lm_context: 40, ..ModelConfig::tiny() };
-        let lm = small(&cfg, true);
-        assert!(lm.is_exact_in_batches());
-        let start = |waits: bool| {
-            let mut cache = KvCache::new(&cfg, 1, &Device::flex());
-            let hidden = lm.forward(lm.embed(&[1, 99, 5, 7, 2]).unwrap(), &mut cache).unwrap();
-            Ahead { waits, ..Ahead::new(&lm, cache, hidden.narrow(1, 4, 1)) }
-        };
-        // A state at once, one among tokens, two in a row, a score, a state behind the last token, and tokens that nobody asks about.
-        let run = |waits: bool| {
-            let (mut a, mut seen) = (start(waits), vec![]);
-            a.keep();
-            for id in [3, 98, 11] {
-                a.push(id).unwrap();
-            }
-            a.keep();
-            a.push(4).unwrap();
-            a.keep();
-            a.keep();
-            seen.push(bits(lm.logits(a.last().unwrap())));
-            a.push(6).unwrap();
-            seen.push(bits(lm.logits(a.last().unwrap())));
-            for id in [9, 9, 10] {
-                a.push(id).unwrap();
-            }
-            a.keep();
-            a.push(12).unwrap();
-            let kept = a.into_kept().unwrap().unwrap();
-            assert_eq!(kept.dims(), [5, cfg.lm_dim]);
-            seen.push(bits(kept));
-            seen
-        };
-        assert!(run(true) == run(false));
-        assert!(start(true).into_kept().unwrap().is_none());
+    /// The state that predicts the next token is wanted for a mask.
+    fn mark(&mut self) {
+        match self.unread.len() {
+            0 => self.seg.push(row(self.last.clone())),
+            n => self.marked.push(n),
+        }
     }
+
+    /// All states of masks; what is unread and not wanted stays so.
+    fn finish(mut self) -> Result<Vec<Tensor<2>>> {
+        if let Some(last) = self.marked.last() {
+            self.unread.truncate(*last);
+            self.state()?;
+        }
+        Ok(self.seg)
+    }
+}
+
+/// `[1, 1, dim] → [1, dim]`.
+fn row(state: Tensor<3>) -> Tensor<2> {
+    state.flatten(0, 1)
 }

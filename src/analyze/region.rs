@@ -31,15 +31,27 @@ pub enum Place {
 
 /// Part of every pixel of a face's crop, row-major `[side, side]`.
 pub fn labels(face: &Face, crop: &Crop) -> Vec<u8> {
-    let mesh: Vec<[f32; 3]> = face
-        .mesh
-        .iter()
-        .map(|p| {
-            let [x, y] = crop.to_crop([p[0], p[1]]);
-            [x, y, p[2]]
-        })
-        .collect();
-    fict::part_labels(&mesh, crop.side, crop.side)
+    fict::part_labels(&mesh(face, crop), crop.side, crop.side)
+}
+
+/// A face's mesh in pixels of its crop; depths as they are.
+pub fn mesh(face: &Face, crop: &Crop) -> Vec<[f32; 3]> {
+    let moved = |p: &[f32; 3]| {
+        let [x, y] = crop.to_crop([p[0], p[1]]);
+        [x, y, p[2]]
+    };
+    face.mesh.iter().map(moved).collect()
+}
+
+/// A mask of the photo in pixels of a crop, nearest value.
+pub fn mask_to_crop(mask: &Mask, crop: &Crop) -> Mask {
+    draw(crop, |x, y| holds(mask, x, y))
+}
+
+/// Whether a point of the photo lies in a mask of it.
+fn holds(mask: &Mask, x: f32, y: f32) -> bool {
+    let (w, h) = (mask.width, mask.height);
+    x >= 0.0 && y >= 0.0 && (x as usize) < w && (y as usize) < h && mask.data[y as usize * w + x as usize] != 0
 }
 
 /// What a request asks about in one face, whose crop has these [`labels`].
@@ -62,14 +74,7 @@ pub fn place(photo: &Photo, crop: &Crop, labels: &[u8], request: &Request) -> Re
         if [drawn.width, drawn.height] != [photo.picture.rgb.width, photo.picture.rgb.height] {
             return Err(Error::Request("the mask has another size than the photo".into()));
         }
-        let inside = |x: f32, y: f32| {
-            x >= 0.0
-                && y >= 0.0
-                && (x as usize) < drawn.width
-                && (y as usize) < drawn.height
-                && drawn.data[y as usize * drawn.width + x as usize] != 0
-        };
-        (THIS_REGION.into(), draw(crop, inside))
+        (THIS_REGION.into(), mask_to_crop(&drawn, crop))
     } else {
         return Ok(Place::Whole);
     };

@@ -1,7 +1,9 @@
 //! The report: what `facext analyze --json` prints, what the page saves. Its fields are a contract.
 
 use crate::analyze::request::Request;
+use crate::analyze::spread::Resave;
 use crate::image::{BBox, Rle};
+use crate::measure::Measure;
 use crate::text::Family;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -87,6 +89,31 @@ pub struct FaceReport {
     pub spans: Vec<Span>,
     /// Masks in order of appearance.
     pub masks: Vec<MaskReport>,
+    /// How far the score moves when the face is saved again; absent where that was not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+}
+
+/// Scores of a face saved again in lower quality, about the whole face whatever was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Least of the face's score and those of the trials.
+    pub low: f32,
+    /// Greatest of them.
+    pub high: f32,
+    /// In the order in which they were tried.
+    pub tried: Vec<Trial>,
+}
+
+/// One saving and its score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// How the face was saved.
+    pub how: Resave,
+    /// As [`FaceReport::score`], of the saved face.
+    pub score: f32,
+    /// Band of that score.
+    pub band: Band,
 }
 
 /// A stretch of the answer.
@@ -109,6 +136,24 @@ pub struct MaskReport {
     pub quality: f32,
     /// Id of the concept leaf that holds most of the mask, if that is at least a third of it.
     pub concept: Option<String>,
+    /// What was measured on the marked pixels and stands out against untouched photos, farthest first; at most three.
+    #[serde(default)]
+    pub measured: Vec<Measured>,
+}
+
+/// A measurement that stands out: at least three spreads from the median of untouched photos.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// What was measured.
+    pub measure: Measure,
+    /// In `unit`.
+    pub value: f32,
+    /// `octaves`, `levels`, `percent`, `percent_of_face_width` or `correlation`.
+    pub unit: String,
+    /// Median of untouched photos, same unit.
+    pub median: f32,
+    /// Robust spread of untouched photos, same unit.
+    pub spread: f32,
 }
 
 /// Bands of the score, under-claiming.

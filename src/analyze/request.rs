@@ -1,6 +1,7 @@
 //! What a caller asks of a photo, and what it hears while it waits.
 
 use crate::analyze::report::{Band, MaskReport};
+use crate::analyze::spread::Resave;
 use crate::error::Result;
 use crate::image::{BBox, Rle};
 use crate::text::{Family, Task};
@@ -59,6 +60,8 @@ pub enum Stage {
     Generate,
     /// `[SEG]` states to masks.
     Masks,
+    /// The face saved again and scored; after an answer.
+    Spread,
 }
 
 impl Stage {
@@ -72,6 +75,7 @@ impl Stage {
             Self::Prefill => "prefill",
             Self::Generate => "generate",
             Self::Masks => "masks",
+            Self::Spread => "spread",
         }
     }
 }
@@ -90,6 +94,8 @@ pub enum Event {
     Phrase { face: usize, id: usize, text: String },
     /// Mask `id` is ready.
     Mask { face: usize, id: usize, mask: MaskReport },
+    /// The face was saved again and scored.
+    Trial { face: usize, how: Resave, score: f32, band: Band },
 }
 
 /// The caller's side of a run.

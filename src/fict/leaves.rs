@@ -1,8 +1,9 @@
 //! The rasteriser of the whole tree: every pixel of a frame gets the label of one leaf.
 //!
-//! First the parts are painted as ever ([`super::part_labels`]). Then each part's pixels are shared out among its leaves, and
-//! all other pixels among the leaves of the body and of what lies behind it. So the leaves of a part are its mask, pixel for
-//! pixel; leaves never overlap; and nothing is left over. What is body and what lies behind says a matte where there is one,
+//! First the parts are painted as ever ([`super::part_labels`]), only the brows with their finer outline ([`super::brow`]). Then
+//! each part's pixels are shared out among its leaves, and all other pixels among the leaves of the body and of what lies behind
+//! it. So the leaves of a part are its mask, pixel for pixel, but for the brows and what borders on them; leaves never overlap;
+//! and nothing is left over. What is body and what lies behind says a matte where there is one,
 //! else the outline of an ordinary person in the head's frame.
 //!
 //! "The first row takes it" is done by painting the rows in reverse order, each over the later ones.
@@ -10,7 +11,7 @@
 use super::head::Head;
 use super::raster::fill_polygon;
 use super::tree::{Depth, is_within, row};
-use super::{BACKGROUND, Concept, Cut, PARTS, Shape, TREE, mesh::MIRROR, part_labels};
+use super::{BACKGROUND, Concept, Cut, PARTS, Shape, TREE, brow, mesh::MIRROR, paint_parts};
 use crate::image::Mask;
 use std::sync::OnceLock;
 
@@ -88,19 +89,24 @@ fn resolve(leaf: &Concept) -> (Ground, Drawn) {
     }
 }
 
+/// What was seen of a person beside the mesh. All of it may be absent: then ordinary people stand in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen<'a> {
+    /// 1 where the person is, of the frame's size, such as a matte at one half. One of another size is not believed.
+    pub person: Option<&'a Mask>,
+    /// Where the brows end below ([`brow::lower_edges`]).
+    pub brows: Option<brow::LowerEdges>,
+}
+
 /// Label map of the leaves, row-major, `width` × `height`.
 ///
-/// # Arguments
-/// - `mesh`: `[x, y, z]` of the 478 points in pixels of the frame (z unused).
-/// - `person`: 1 where the person is, of the frame's size, such as a matte at one half. Without it, or with one of another size,
-///   the outline of an ordinary person stands in.
-///
-/// A mesh without a head's frame ([`Head::of`]) gives [`BACKGROUND`] everywhere: no face, no leaf.
-pub fn leaf_labels(mesh: &[[f32; 3]], person: Option<&Mask>, width: usize, height: usize) -> Vec<u8> {
+/// `mesh` is `[x, y, z]` of the 478 points in pixels of the frame (z unused). A mesh without a head's frame ([`Head::of`]) gives
+/// [`BACKGROUND`] everywhere: no face, no leaf.
+pub fn leaf_labels(mesh: &[[f32; 3]], seen: &Seen, width: usize, height: usize) -> Vec<u8> {
     let mut map = vec![BACKGROUND; width * height];
     let Some(head) = Head::of(mesh) else { return map };
-    let parts = part_labels(mesh, width, height);
-    let body = match person {
+    let parts = grounds(mesh, &seen.brows.unwrap_or(brow::ORDINARY), width, height);
+    let body = match seen.person {
         Some(m) if (m.width, m.height, m.data.len()) == (width, height, map.len()) => m.data.clone(),
         _ => {
             let mut body = vec![0; map.len()];
@@ -149,6 +155,29 @@ pub fn leaf_labels(mesh: &[[f32; 3]], person: Option<&Mask>, width: usize, heigh
             Drawn::Disc { centre, rim, scale } => fill_polygon(&disc(point(*centre), rim.map(point), *scale), width, height, paint),
         }
     }
+    map
+}
+
+/// The parts with the brows' finer outlines. What the model's brow covers beyond its finer outline goes to the skin beside it:
+/// to the glabella at the inner end, to the temple at the outer.
+fn grounds(mesh: &[[f32; 3]], edges: &brow::LowerEdges, width: usize, height: usize) -> Vec<u8> {
+    // Halves of the model's right brow, with what they fall to on the right and on the left.
+    const BESIDE: [([u16; 6], [&str; 2]); 2] =
+        [([105, 66, 107, 55, 65, 52], ["glabella"; 2]), ([70, 63, 105, 52, 53, 46], ["right_temple", "left_temple"])];
+    let mut map = vec![BACKGROUND; width * height];
+    for (points, ids) in BESIDE {
+        for (side, id) in ids.iter().enumerate() {
+            let Some(label) = Depth::Parts.ends().position(|p| p.id == *id) else { continue };
+            let at = |i: &u16| mesh.get(usize::from(if side == 0 { *i } else { MIRROR[usize::from(*i)] })).map(|p| [p[0], p[1]]);
+            let points: Vec<[f32; 2]> = points.iter().filter_map(at).collect();
+            fill_polygon(&points, width, height, |y, a, b| map[y * width + a..y * width + b].fill(label as u8));
+        }
+    }
+    paint_parts(&mut map, mesh, width, |id| match id {
+        "right_eyebrow" => brow::outline(mesh, 0, edges),
+        "left_eyebrow" => brow::outline(mesh, 1, edges),
+        _ => None,
+    });
     map
 }
 

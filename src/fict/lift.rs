@@ -123,7 +123,7 @@ pub fn countable_at(depth: Depth, labels: &[u8]) -> Set {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{leaf_labels, mask_of, part_labels, part_set, tests::mean_mesh};
+    use super::super::{Seen, leaf_labels, mask_of, part_labels, part_set, tests::mean_mesh};
     use super::*;
 
     fn named_for(ids: &[&str]) -> Vec<&'static str> {
@@ -163,7 +163,7 @@ mod tests {
 
     /// What is named at the depth of leaves for an artifact that is exactly these concepts.
     fn leaves_named_for(ids: &[&str]) -> Vec<&'static str> {
-        let map = leaf_labels(&mean_mesh(448.0), None, 448, 448);
+        let map = leaf_labels(&mean_mesh(448.0), &Seen::default(), 448, 448);
         let set = ids.iter().fold(0, |s, id| s | Depth::Leaves.set(id).unwrap());
         let hits = hits_at(Depth::Leaves, &map, &mask_of(&map, set, 448, 448));
         lifted_at(Depth::Leaves, &map, &hits)
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_thresholds_are_where_they_are_said_to_be() {
-        let map = leaf_labels(&mean_mesh(448.0), None, 448, 448);
+        let map = leaf_labels(&mean_mesh(448.0), &Seen::default(), 448, 448);
         let label = |id: &str| Depth::Leaves.ends().position(|l| l.id == id).unwrap() as u8;
         let pixels = |id: &str| {
             let wanted = label(id);

@@ -4,12 +4,13 @@
 //! one query each, in table order; everything that the model says is a part or a union of parts. Below the parts and beside
 //! the face lie the **leaves**: pieces of parts fine enough for evidence (an iris, a nostril, one end of a lip), and hair,
 //! ears, neck, clothes and background, which the parts leave out. [`part_labels`] paints the parts into one label map,
-//! [`leaf_labels`] the leaves; so regions of one depth never overlap, the leaves of a part are exactly its pixels, and the
-//! leaves cover the whole frame.
+//! [`leaf_labels`] the leaves; so regions of one depth never overlap, the leaves of a part are exactly its pixels but for
+//! the brows, whose leaves have a finer outline ([`brow`]), and the leaves cover the whole frame.
 //!
 //! The table is data ([`table`]); the rule that says which concepts a forgery touched is in [`lift`]. The idea is the
 //! paper's (Fake-in-Facext, arXiv 2510.20531); names and outlines are ours, because the paper's are not public.
 
+pub mod brow;
 pub mod head;
 pub mod leaves;
 pub mod lift;
@@ -19,7 +20,7 @@ pub mod table;
 pub mod tree;
 
 use crate::image::Mask;
-pub use leaves::leaf_labels;
+pub use leaves::{Seen, leaf_labels};
 pub use table::{Concept, Cut, Shape, TREE};
 pub use tree::{Depth, Set, is_within};
 
@@ -114,21 +115,27 @@ pub fn part_set(id: &str) -> Option<Set> {
 /// empty map: no face, no region.
 pub fn part_labels(mesh: &[[f32; 3]], width: usize, height: usize) -> Vec<u8> {
     let mut map = vec![BACKGROUND; width * height];
-    if mesh.len() < mesh::POINTS - 10 {
-        return map;
+    if mesh.len() >= mesh::POINTS - 10 {
+        paint_parts(&mut map, mesh, width, |_| None);
     }
+    map
+}
+
+/// Paints the parts by rising rank; `own` gives a part another outline than the table's. `mesh` is complete.
+pub(crate) fn paint_parts(map: &mut [u8], mesh: &[[f32; 3]], width: usize, own: impl Fn(&str) -> Option<Vec<[f32; 2]>>) {
+    let height = map.len().checked_div(width).unwrap_or(0);
     let mut outlines: Vec<(u8, u8, Vec<[f32; 2]>)> = parts()
         .enumerate()
         .map(|(label, part)| {
             let (rank, points) = outline(part);
-            (rank, label as u8, points.iter().map(|&i| [mesh[i as usize][0], mesh[i as usize][1]]).collect())
+            let points = own(part.id).unwrap_or_else(|| points.iter().map(|&i| [mesh[i as usize][0], mesh[i as usize][1]]).collect());
+            (rank, label as u8, points)
         })
         .collect();
     outlines.sort_by_key(|o| (o.0, o.1));
     for (_, label, points) in &outlines {
         raster::fill_polygon(points, width, height, |y, x0, x1| map[y * width + x0..y * width + x1].fill(*label));
     }
-    map
 }
 
 /// Rank and mesh points of a part's outline; mirrored parts are resolved here.

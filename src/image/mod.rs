@@ -5,10 +5,11 @@
 //! The decoders behind the `image` crate are called directly, because `image` runs its JPEG decoder in lax mode (a cut
 //! photo would come back half grey) and keeps the text chunks of a PNG.
 //!
-//! The other files serve the later stages: [`mask`] and [`rle`] (masks and their COCO form), [`resample`] (crops in,
+//! The other files serve the later stages: [`mask`] and [`rle`] (masks and their COCO form), [`rect`] and [`blur`] (measurements), [`resample`] (crops in,
 //! probability maps out), [`png`] (results as files). Nothing here reads files or the clock: it compiles to wasm32.
 
 pub mod bbox;
+pub mod blur;
 pub mod exif;
 pub mod facts;
 pub mod jpeg;
@@ -18,6 +19,7 @@ pub mod mask;
 pub mod orient;
 pub mod png;
 pub mod png_read;
+pub mod rect;
 pub mod resample;
 pub mod rle;
 pub mod sniff;

@@ -6,6 +6,7 @@
 
 use super::lm_cache::KvCache;
 use super::lm_cpu;
+use super::lm_gpu;
 use super::lm_parts::{Added, Lora, Norm, Positions, indices};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -163,6 +164,10 @@ impl Lm {
         if let Some(hidden) = lm_cpu::forward(self, &x, cache)? {
             return Ok(hidden);
         }
+        if let Some(hidden) = lm_gpu::step(self, &x, cache)? {
+            cache.len += t;
+            return Ok(hidden);
+        }
         let at = Positions::new(&self.cfg, cache.len, t, cache.padded(t), &x.device());
         let mut x = x;
         for (i, layer) in self.layers.iter().enumerate() {
@@ -190,14 +195,11 @@ impl Lm {
     /// Scores `[b, t, vocab + added]` of the next token, from hidden states `[b, t, dim]`. Only hand over the positions
     /// whose scores are needed: the head is the largest matrix of the model.
     pub fn logits(&self, hidden: Tensor<3>) -> Tensor<3> {
+        if let Some(scores) = lm_gpu::logits(self, &hidden) {
+            return scores;
+        }
         let added = linear(hidden.clone(), self.added.weight.val().transpose(), None);
         Tensor::cat(vec![self.embed.forward(hidden), added], 2)
-    }
-
-    /// Whether a position's hidden state is the same, bit for bit, whichever positions are computed beside it. Then tokens that are known
-    /// beforehand can be run together.
-    pub fn is_exact_in_batches(&self) -> bool {
-        lm_cpu::applies(self)
     }
 
     /// The configuration it was built from.

@@ -48,7 +48,8 @@ pub(super) fn forward(lm: &Lm, x: &Tensor<3>, cache: &mut KvCache) -> Result<Opt
 }
 
 /// Whether [`forward`] takes this model (for one sequence).
-pub(super) fn applies(lm: &Lm) -> bool {
+#[cfg(test)]
+fn applies(lm: &Lm) -> bool {
     lm.config().lm_head_dim().is_multiple_of(16)
         && values(&lm.norm.weight.val()).is_some()
         && lm.layers.iter().all(|l| CpuLayer::of(l).is_some())
@@ -196,7 +197,7 @@ fn together(x: &[f32], t: usize, work: &mut [(Packed<'_>, &mut [f32])]) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use crate::config::ModelConfig;
     use crate::quant::Blocks;
@@ -205,7 +206,7 @@ pub(crate) mod tests {
     use std::sync::Arc;
 
     /// A small language model with blocks as shipped ones have, adapters that do something, and blocks kept packed or expanded.
-    pub(crate) fn small(cfg: &ModelConfig, packed: bool) -> Lm {
+    fn small(cfg: &ModelConfig, packed: bool) -> Lm {
         let wave = |len: usize, at: f32| (0..len).map(|i| (i as f32 * at).sin() * 0.2).collect::<Vec<f32>>();
         let (dim, kv, rank) = (cfg.lm_dim, cfg.lm_kv_heads * cfg.lm_head_dim(), cfg.lm_lora_rank);
         let mut map = TensorMap::default();
@@ -236,7 +237,7 @@ pub(crate) mod tests {
         for heads in [[4, 2], [4, 4], [4, 1]] {
             let cfg = ModelConfig { lm_vocab: 96, lm_context: 40, lm_heads: heads[0], lm_kv_heads: heads[1], ..ModelConfig::tiny() };
             let (packed, plain) = (small(&cfg, true), small(&cfg, false));
-            assert!(packed.is_exact_in_batches() && !plain.is_exact_in_batches());
+            assert!(applies(&packed) && !applies(&plain));
             let ids: Vec<u32> = (0..23).map(|i| i * 37 % 104).collect();
             let mut caches = [KvCache::new(&cfg, 1, &Device::flex()), KvCache::new(&cfg, 1, &Device::flex())];
             let mut one_by_one = KvCache::new(&cfg, 1, &Device::flex());

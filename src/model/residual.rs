@@ -136,8 +136,7 @@ impl ResidualBranch {
                 Ok(Merge { mix: v.conv2d("mix", [w, w], Conv::same(3), false)?, norm: ChannelNorm::build(&v.pp("norm"), w)? })
             })
             .collect::<Result<_>>()?;
-        let mut out = v.conv2d("out", [w, cfg.enc_out], Conv::same(1), true)?;
-        out.weight = v.pp("out").param("weight", [cfg.enc_out, w, 1, 1], Init::Const(0.0))?;
+        let out = v.starting(Init::Const(0.0)).conv2d("out", [w, cfg.enc_out], Conv::same(1), true)?;
         Ok(Self {
             stem: v.conv2d("stem", [6, d[0]], half, true)?,
             stages,

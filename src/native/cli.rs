@@ -61,6 +61,9 @@ pub struct AnalyzeArgs {
     /// Own wording of the question.
     #[arg(long)]
     pub question: Option<String>,
+    /// Do not save each face again to see how steady its score is (it takes as long as encoding it three times).
+    #[arg(long)]
+    pub no_spread: bool,
     #[command(flatten)]
     pub engine: EngineArgs,
     /// Print the report as JSON on standard output.
@@ -81,7 +84,11 @@ fn parse_box(text: &str) -> Result<BBox, String> {
 
 /// Parses the arguments, runs the command, maps errors to exit codes.
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let args = match train::config::expand(std::env::args_os().collect()) {
+        Ok(args) => args,
+        Err(e) => return failed(&e),
+    };
+    let done = match Cli::parse_from(args).command {
         Command::Analyze(args) => analyze::run(&args),
         Command::Verify(args) => match verify::run(&args) {
             Ok(code) => return ExitCode::from(code),
@@ -102,11 +109,13 @@ pub fn run() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("facext: {e} [{}]", e.code());
-            ExitCode::from(exit_code(&e))
-        }
+        Err(e) => failed(&e),
     }
+}
+
+fn failed(e: &Error) -> ExitCode {
+    eprintln!("facext: {e} [{}]", e.code());
+    ExitCode::from(exit_code(e))
 }
 
 /// Documented exit codes, by stage: 2 request, 3 image, 4 weights, 1 anything else (files, device, model, text).

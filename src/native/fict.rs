@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::face::{Crop, Face, FaceFinder, Faces};
-use crate::fict::{self, Depth, leaves::LEAVES};
+use crate::fict::{self, Depth, Seen, leaves::LEAVES};
 use crate::image::{self, Mask, Picture, Rle};
+use crate::native::annotate::nets::{Matting, Nets, matte};
 use crate::native::{files, legend};
 use crate::weights::Vars;
 use burn::tensor::Device;
@@ -32,6 +33,10 @@ pub struct Args {
     /// clothes are where an ordinary head has them.
     #[arg(long)]
     pub person: Option<PathBuf>,
+    /// Lets MODNet say where the person is: its file; without one the file that ./build.sh nets has fetched. Where it fails, the
+    /// ordinary outline stands in.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["person", "tree"])]
+    pub matte: Option<PathBuf>,
     /// Side of the crop whose masks are printed, pixels.
     #[arg(long, default_value_t = 448, value_parser = clap::value_parser!(u32).range(64..=2048))]
     pub side: u32,
@@ -54,7 +59,7 @@ struct Sheet {
 struct FaceLeaves {
     /// The square that the masks cover.
     crop: Square,
-    /// What says where the person is: `matte` or `outline`.
+    /// What says where the person is: `matte` (given, or a network's) or `outline`.
     person: &'static str,
     /// All leaves in table order, also those without a pixel.
     leaves: Vec<Leaf>,
@@ -83,19 +88,21 @@ struct Leaf {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Error::Io`], `image.*`, `weights.*`, [`Error::Face`]; [`Error::Request`] for a matte of another size, or a picture asked of a
-/// photo without usable face.
+/// [`Error::Io`], `image.*`, `weights.*`, [`Error::Face`]; [`Error::Request`] for a matte of another size, a file that is no known
+/// network, or a picture asked of a photo without usable face.
 pub fn run(args: &Args) -> Result<()> {
     let Some(photo) = args.photo.as_deref() else { return tree(args.json) };
     let picture = decode(photo)?;
-    let matte = args.person.as_deref().map(|path| matte(path, &picture)).transpose()?;
+    let given = args.person.as_deref().map(|path| read_matte(path, &picture)).transpose()?;
+    let net = Nets::open(args.matte.as_deref(), None, None)?.matting;
+    let source = Source { given: given.as_ref(), net: net.as_deref() };
     let finder = FaceFinder::build(&Vars::stored(Arc::new(files::read(&args.weights)?.tensors), &Device::flex()).pp("face"))?;
     let (faces, reason) = match pollster::block_on(finder.find(&picture))? {
         Faces::Found(faces) => (faces, None),
         Faces::NoneUsable { reason, .. } => (Vec::new(), Some(reason.code())),
     };
     let side = args.side as usize;
-    let found: Vec<FaceLeaves> = faces.iter().map(|face| measure(face, &picture, matte.as_ref(), side)).collect();
+    let found: Vec<FaceLeaves> = faces.iter().map(|face| measure(face, &picture, source, side)).collect::<Result<_>>()?;
     if args.json {
         say(&to_json(&Sheet { faces: found, reason })?)?;
     } else {
@@ -107,7 +114,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::Request(format!("nothing to draw: no usable face ({})", reason.unwrap_or("none"))));
     };
     let crop = Crop::around(largest, &picture.rgb, legend::SIDE);
-    let map = labels(largest, &crop, matte.as_ref());
+    let map = labels(largest, &crop, &picture, source)?.0;
     let png = image::png::encode_rgb(&legend::draw(&crop.pixels, &map))?;
     fs::write(out, png).map_err(|e| Error::Io(format!("{}: {e}", out.display())))
 }
@@ -126,7 +133,7 @@ fn decode(path: &Path) -> Result<Picture> {
     image::decode(&fs::read(path).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?)
 }
 
-fn matte(path: &Path, photo: &Picture) -> Result<Mask> {
+fn read_matte(path: &Path, photo: &Picture) -> Result<Mask> {
     let mask = Mask::from_rgb(&decode(path)?.rgb);
     if (mask.width, mask.height) != (photo.rgb.width, photo.rgb.height) {
         let sizes = [mask.width, mask.height, photo.rgb.width, photo.rgb.height].map(|n| n.to_string());
@@ -135,32 +142,50 @@ fn matte(path: &Path, photo: &Picture) -> Result<Mask> {
     Ok(mask)
 }
 
-/// Leaf of every crop pixel.
-fn labels(face: &Face, crop: &Crop, matte: Option<&Mask>) -> Vec<u8> {
+/// What may say where the person is.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    /// A matte of the photo's size.
+    given: Option<&'a Mask>,
+    net: Option<&'a Matting>,
+}
+
+/// Leaf of every crop pixel, and whether a matte bounded the person.
+///
+/// # Errors
+/// `model.failed`
+fn labels(face: &Face, crop: &Crop, picture: &Picture, source: Source) -> Result<(Vec<u8>, bool)> {
     let place = |p: &[f32; 3]| {
         let [x, y] = crop.to_crop([p[0], p[1]]);
         [x, y, p[2]]
     };
     let mesh: Vec<[f32; 3]> = face.mesh.iter().map(place).collect();
-    let person = matte.map(|m| {
+    let given = source.given.map(|m| {
         let data = crop.mask_to_crop(m, crop.side).iter().map(|share| u8::from(*share >= 0.5)).collect();
         Mask { width: crop.side, height: crop.side, data }
     });
-    fict::leaf_labels(&mesh, person.as_ref(), crop.side, crop.side)
+    let square = matte::Square { x: crop.x, y: crop.y, size: crop.size };
+    let of_net = |net: &Matting| net.person(&picture.rgb, square, &fict::part_labels(&mesh, crop.side, crop.side), crop.side);
+    let person = match (given, source.net) {
+        (None, Some(net)) => of_net(net)?,
+        (given, _) => given,
+    };
+    let brows = Some(fict::brow::lower_edges(&mesh, &crop.pixels));
+    Ok((fict::leaf_labels(&mesh, &Seen { person: person.as_ref(), brows }, crop.side, crop.side), person.is_some()))
 }
 
-fn measure(face: &Face, picture: &Picture, matte: Option<&Mask>, side: usize) -> FaceLeaves {
+fn measure(face: &Face, picture: &Picture, source: Source, side: usize) -> Result<FaceLeaves> {
     let crop = Crop::around(face, &picture.rgb, side);
-    let map = labels(face, &crop, matte);
+    let (map, matted) = labels(face, &crop, picture, source)?;
     let leaf = |(l, c): (usize, &'static fict::Concept)| {
         let mask = fict::mask_of(&map, 1 << l, side, side);
         Leaf { id: c.id, parent: c.parent, en: c.en, zh: c.zh, area: mask.area(), rle: Rle::encode(&mask) }
     };
-    FaceLeaves {
+    Ok(FaceLeaves {
         crop: Square { x: crop.x, y: crop.y, size: crop.size, side },
-        person: if matte.is_some() { "matte" } else { "outline" },
+        person: if matted { "matte" } else { "outline" },
         leaves: Depth::Leaves.ends().enumerate().map(leaf).collect(),
-    }
+    })
 }
 
 fn in_words(faces: &[FaceLeaves], reason: Option<&str>) -> String {

@@ -97,14 +97,14 @@ fn put(out: &mut Rgb8, x: usize, y: usize, colour: [u8; 3]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fict::{leaf_labels, tests::mean_mesh};
+    use crate::fict::{Seen, leaf_labels, tests::mean_mesh};
 
     #[test]
     fn every_leaf_is_in_the_legend_and_its_name_fits() {
         for leaf in Depth::Leaves.ends() {
             assert!(16 + (4 + leaf.en.len()) * GLYPH <= COLUMN, "{} is cut", leaf.en);
         }
-        let map = leaf_labels(&mean_mesh(SIDE as f32), None, SIDE, SIDE);
+        let map = leaf_labels(&mean_mesh(SIDE as f32), &Seen::default(), SIDE, SIDE);
         let picture = draw(&Rgb8::filled(SIDE, SIDE, [255; 3]), &map);
         assert_eq!((picture.width, picture.height), (SIDE + 2 * COLUMN, SIDE));
         for l in 0..LEAVES {

@@ -4,7 +4,7 @@
 //! so words are equal on one kind of device; scores and masks may differ in the last digits between devices, hence two tolerances.
 //! The file's name and the times are no part of it: a report may leave the name out.
 
-use crate::analyze::report::{FaceReport, Report};
+use crate::analyze::report::{FaceReport, Report, Spread};
 use crate::analyze::request::Request;
 use crate::error::{Error, Result};
 use crate::image::BBox;
@@ -49,7 +49,7 @@ pub struct Args {
 /// One thing that was compared.
 #[derive(Debug, Serialize)]
 struct Check {
-    /// Stable: `photo`, `weights`, `version`, `status`, `faces`, `box`, `score`, `band`, `family`, `words`, `masks`.
+    /// Stable: `photo`, `weights`, `version`, `status`, `faces`, `box`, `score`, `band`, `family`, `words`, `spread`, `masks`.
     what: &'static str,
     /// Index of the face, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +107,12 @@ fn compare(args: &Args, told: &Report, bytes: &[u8], checks: &mut Vec<Check>) ->
     let request = told.request.clone().unwrap_or_else(|| Request::of(Task::Age));
     let again = pollster::block_on(async {
         let mut photo = analyzer.open(bytes, "", &mut analyze::Silent).await?;
-        analyzer.analyze(&mut photo, &request, &mut analyze::Silent).await
+        let mut again = analyzer.analyze(&mut photo, &request, &mut analyze::Silent).await?;
+        // Bands may have given way to the spread, so it is part of the answer where it was looked at.
+        if told.faces.iter().any(|f| f.spread.is_some()) {
+            analyzer.spread(&mut photo, &mut again, &mut analyze::Silent).await?;
+        }
+        Ok::<_, Error>(again)
     })?;
     let first = checks.len();
     checks.extend(differences(told, &again));
@@ -138,10 +143,24 @@ fn differences(then: &Report, now: &Report) -> Vec<Check> {
             f.spans.iter().map(|s| format!("{}{}", s.text, s.mask.map_or_else(String::new, |m| format!("[{m}]")))).collect::<String>()
         };
         all.push(equal("words", face, &words(a), &words(b)));
+        if let Some(then) = &a.spread {
+            let (agrees, detail) = spread(then, b.spread.as_ref());
+            all.push(near("spread", agrees, detail));
+        }
         let (agrees, detail) = masks(a, b);
         all.push(near("masks", agrees, detail));
     }
     all
+}
+
+/// The same trials with the same scores, within [`SCORE`].
+fn spread(then: &Spread, now: Option<&Spread>) -> (bool, String) {
+    let Some(now) = now else { return (false, "none now".into()) };
+    let same = then.tried.len() == now.tried.len()
+        && then.tried.iter().zip(&now.tried).all(|(a, b)| a.how == b.how && (a.score - b.score).abs() <= SCORE);
+    let near = |a: f32, b: f32| (a - b).abs() <= SCORE;
+    let told = format!("{:.4} to {:.4} / {:.4} to {:.4}", then.low, then.high, now.low, now.high);
+    (same && near(then.low, now.low) && near(then.high, now.high), told)
 }
 
 fn masks(a: &FaceReport, b: &FaceReport) -> (bool, String) {

@@ -6,6 +6,7 @@
 
 use super::cpu::Packed;
 use super::format::{BLOCK, Blocks};
+use super::gpu::{self, GpuWeight};
 use super::op::block_mm;
 use burn::backend::Flex;
 use burn::module::{Module, Param, ParamId};
@@ -19,6 +20,8 @@ pub enum BlockLinear {
     Float(FloatWeight),
     /// Packed blocks, constant.
     Packed(PackedWeight),
+    /// Packed blocks on a GPU, constant.
+    Gpu(GpuWeight),
 }
 
 /// Float weight of a [`BlockLinear`].
@@ -50,6 +53,9 @@ impl BlockLinear {
 
     /// A layer that keeps its blocks packed on the device.
     pub fn packed(blocks: Blocks, device: &Device) -> Self {
+        if gpu::runs_on(device) {
+            return Self::Gpu(GpuWeight::new(&blocks, device));
+        }
         let Blocks { bits, k, n, words, scales, mins } = blocks;
         let bits = bits as usize;
         // Same bits, other type: WebGPU and burn know no u32 tensors of kind Int by default.
@@ -70,7 +76,7 @@ impl BlockLinear {
 
     /// Whether the weight is held in blocks.
     pub fn is_packed(&self) -> bool {
-        matches!(self, Self::Packed(_))
+        !matches!(self, Self::Float(_))
     }
 
     /// `[in, out]`.
@@ -81,20 +87,22 @@ impl BlockLinear {
                 let [rows, n] = w.words.dims();
                 [rows * 32 / w.bits, n]
             }
+            Self::Gpu(w) => [w.k, w.n],
         }
     }
 
     /// `[.., in] → [.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let packed = |x: Tensor<D>, product: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+            let mut dims = x.dims();
+            let y = product(x.flatten_leading());
+            dims[D - 1] = y.dims()[1];
+            y.reshape(dims)
+        };
         match self {
             Self::Float(w) => burn::tensor::module::linear(x, w.weight.val(), None),
-            Self::Packed(w) => {
-                let mut dims = x.dims();
-                let flat: Tensor<2> = x.flatten_leading();
-                let y = w.forward(flat);
-                dims[D - 1] = y.dims()[1];
-                y.reshape(dims)
-            }
+            Self::Packed(w) => packed(x, &|x| w.forward(x)),
+            Self::Gpu(w) => packed(x, &|x| w.forward(x)),
         }
     }
 
@@ -103,6 +111,7 @@ impl BlockLinear {
         match self {
             Self::Float(w) => w.weight.val().select(1, ids).transpose(),
             Self::Packed(w) => w.columns(ids).transpose(),
+            Self::Gpu(w) => w.columns(ids),
         }
     }
 
@@ -120,6 +129,7 @@ impl BlockLinear {
         let weight = match self {
             Self::Float(w) => w.weight.val(),
             Self::Packed(w) => w.expand(),
+            Self::Gpu(w) => w.expand(),
         };
         let dims = weight.dims();
         (weight.into_data().iter::<f32>().collect(), dims)

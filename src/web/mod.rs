@@ -2,7 +2,9 @@
 //! as `{code, detail}`.
 
 mod device;
+mod digest;
 
+use crate::analyze::report::Report;
 use crate::analyze::request::{Event, Listener, Request};
 use crate::analyze::{Analyzer, CONFIG_FILE, Photo, Settings, TOKENIZER_FILE};
 use crate::error::{Error, Result, WeightsFault};
@@ -88,8 +90,8 @@ impl Engine {
     /// Reads the manifest and chooses the device: `auto`, `cpu` or `gpu`.
     pub async fn create(manifest: String, device: String) -> Result<Engine, JsValue> {
         let parsed = Manifest::parse(&manifest).map_err(fail)?;
-        let loader = Loader::new(&manifest).map_err(fail)?;
         let chosen = device::choose(&device).await.map_err(fail)?;
+        let loader = Loader::new(&manifest).map_err(fail)?.onto(&chosen.device);
         Ok(Engine {
             manifest: parsed,
             loader: Some(loader),
@@ -112,13 +114,17 @@ impl Engine {
         to_js(&self.manifest.files)
     }
 
-    /// Verifies and takes one file; nothing of a bad one is kept.
-    pub fn add_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), JsValue> {
+    /// Verifies and takes one file; nothing of a bad one is kept. Packed matrices are on the device afterwards, and nowhere else.
+    pub async fn add_file(&mut self, name: String, bytes: Vec<u8>) -> Result<(), JsValue> {
         let loader = self.loader.as_mut().ok_or_else(not_built)?;
-        loader.add(name, bytes).map_err(fail)?;
+        match digest::sha256(&bytes).await {
+            Some(hash) => loader.add_hashed(&name, &bytes, &hash),
+            None => loader.add(&name, &bytes),
+        }
+        .map_err(fail)?;
         match self.manifest.files.iter().find(|f| f.name == name).map(|f| f.kind) {
-            Some(FileKind::Config) if name == CONFIG_FILE => self.settings = Some(Settings::parse(bytes).map_err(fail)?),
-            Some(FileKind::Tokenizer) if name == TOKENIZER_FILE => self.tokenizer = Some(bytes.to_vec()),
+            Some(FileKind::Config) if name == CONFIG_FILE => self.settings = Some(Settings::parse(&bytes).map_err(fail)?),
+            Some(FileKind::Tokenizer) if name == TOKENIZER_FILE => self.tokenizer = Some(bytes),
             _ => {}
         }
         Ok(())
@@ -130,8 +136,8 @@ impl Engine {
             return Err(not_built());
         };
         let hash = self.manifest.weights_sha256.clone();
-        let tensors = loader.finish().map_err(fail)?;
-        let analyzer = Analyzer::load(settings, tensors, &tokenizer, hash, &self.chosen.device, &self.chosen.label()).map_err(fail)?;
+        let weights = loader.arrive().map_err(fail)?;
+        let analyzer = Analyzer::load(settings, weights, &tokenizer, hash, &self.chosen.device, &self.chosen.label()).map_err(fail)?;
         self.analyzer = Some(analyzer);
         Ok(())
     }
@@ -165,6 +171,16 @@ impl Engine {
         self.stop.set(false);
         let mut listener = Page { on_event: Some(on_event), stop: self.stop.clone() };
         to_js(&analyzer.analyze(photo, &request, &mut listener).await.map_err(fail)?)
+    }
+
+    /// A report about the open photo with the spread of its scores, and the bands that bear it; `on_event` hears of trials.
+    pub async fn spread(&mut self, report: JsValue, on_event: Function) -> Result<JsValue, JsValue> {
+        let mut report: Report = serde_wasm_bindgen::from_value(report).map_err(|e| fail(Error::Request(e.to_string())))?;
+        let (Some(analyzer), Some(photo)) = (self.analyzer.as_ref(), self.photo.as_mut()) else { return Err(not_built()) };
+        self.stop.set(false);
+        let mut listener = Page { on_event: Some(on_event), stop: self.stop.clone() };
+        analyzer.spread(photo, &mut report, &mut listener).await.map_err(fail)?;
+        to_js(&report)
     }
 
     /// Where the concepts lie on a face of the open photo: `{box, side, leaves, labels}`; `labels` is a `Uint8Array` of

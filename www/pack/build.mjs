@@ -30,7 +30,7 @@ const common = {
   legalComments: 'eof',
   logLevel: 'warning',
   outdir: dist,
-  alias: { '#pkg': pkg, '#assets': join(www, 'src/assets-pack.ts') },
+  alias: { '#pkg': pkg, '#assets': join(www, 'src/assets-pack.ts'), '#lazy': join(www, 'src/lazy-pack.ts') },
 };
 // The chunks lie beside the entries, because the URLs of worker and wasm are relative to whichever file holds them.
 await build({

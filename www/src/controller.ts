@@ -5,13 +5,14 @@
  * stopped; one problem is shown at a time, by code.
  */
 import { Fault, toFault } from './fault';
-import type { Box, Opened, ProgressEvent, Region, Request, Task, WorkerEvent } from './protocol';
+import type { Box, Opened, ProgressEvent, Region, Report, Request, Task, WorkerEvent } from './protocol';
 import type { History, Mark } from './region';
 import { RegionState } from './region-state';
 import { applyEvent, finish, newRun, sameRef, type MaskRef, type Run } from './run';
 import type { Client } from './engine';
 import type { SessionEvent } from './session';
-import { bytesWords, wordsOf, type Language, type Words } from './words';
+import { bytesWords, knows, learn, wordsOf, type Language, type Words } from './words';
+import { saving } from '#lazy';
 
 export type Model =
   | { state: 'preparing' }
@@ -51,6 +52,9 @@ interface Kept {
 
 const KEPT_PHOTOS = 12;
 
+/** The look that nobody asked for in so many words. */
+const FIRST: Pick<Run, 'first' | 'marks' | 'place'> = { first: true, marks: [], place: null };
+
 export class Controller {
   model: Model = { state: 'preparing' };
   photo: Photo | null = null;
@@ -66,18 +70,25 @@ export class Controller {
   hatch = true;
   /** All marks are hidden while a key or a button is held. */
   hiding = false;
+  /** Share of the photo's width that is shown without marks, for a look before and after; null for none. */
+  split: number | null = null;
   /** Masks that are switched off, and the one that alone is shown. */
   hidden: ReadonlySet<string> = new Set();
   isolated: MaskRef | null = null;
   problem: Fault | null = null;
   notice = '';
   busy: { what: 'open' | 'analyze'; abort: AbortController; stopping: boolean } | null = null;
+  /** After an answer: its faces are being saved again and scored. `tried` counts over all of its faces. */
+  spreading: { run: number; abort: AbortController; tried: number } | null = null;
   lit: MaskRef | null = null;
   pinned: MaskRef | null = null;
   private loading: AbortController | null = null;
   private nextRun = 1;
   private ticket = 0;
   private kept = new Map<string, Kept>();
+  /** Answers whose spread is not wanted, or could not be had. */
+  private left = new WeakSet<Report>();
+  private wanted: Language = 'en';
 
   constructor(
     readonly session: Client,
@@ -87,8 +98,13 @@ export class Controller {
     this.region = new RegionState(() => this.changed());
   }
 
+  /** At once where the language is here already; else when its file has come. Without it the words stay as they are. */
   setLanguage(language: Language): void {
-    this.set({ language, words: wordsOf(language) });
+    if (language === this.wanted) return;
+    this.wanted = language;
+    const speak = () => language === this.wanted && this.set({ language, words: wordsOf(language) });
+    if (knows(language)) speak();
+    else learn(language).then(speak, () => {});
   }
 
   get regions(): Region[] {
@@ -133,7 +149,10 @@ export class Controller {
     });
     this.say(missing ? this.words.downloadingSay(bytesWords(this.words, missing)) : this.words.loadingModel);
     try {
+      // With what is needed for saving, so that nothing at all is fetched once the model is ready.
+      const rest = saving().catch(() => {});
       await this.session.load({ signal: this.loading.signal, onEvent: (event) => this.onProgress(event as ProgressEvent) });
+      await rest;
       this.set({ model: { state: 'ready' } });
       this.say(this.words.modelReady);
       if (this.photo && !this.photo.opened) await this.examine(this.photo);
@@ -162,7 +181,7 @@ export class Controller {
     this.session.useDevice('cpu');
     this.set({ problem: null });
     if (this.model.state === 'failed') void this.prepare();
-    else if (this.photo?.opened) void this.analyze({ task: 'age' }, { first: true, marks: [] });
+    else if (this.photo?.opened) void this.analyze({ task: 'age' }, FIRST);
   }
 
   // ---- photos and questions -----------------------------------------------------------------------------------------------
@@ -170,7 +189,7 @@ export class Controller {
   async choose(file: Blob & { name?: string }): Promise<void> {
     const name = file.name || this.words.pastedPhoto;
     const ticket = ++this.ticket;
-    this.stop();
+    if (this.busy) this.stop();
     let bytes: Uint8Array;
     try {
       bytes = new Uint8Array(await file.arrayBuffer());
@@ -191,7 +210,7 @@ export class Controller {
   }
 
   private async examine(photo: Photo): Promise<void> {
-    this.stop();
+    if (this.busy) this.stop();
     const busy = this.begin('open');
     this.say(this.words.stages.face);
     try {
@@ -201,10 +220,12 @@ export class Controller {
       if (this.photo === photo) this.set({ photo: null });
       if (this.photo?.url !== photo.url) URL.revokeObjectURL(photo.url);
       this.end(busy);
-      return this.fail(thrown);
+      this.fail(thrown);
+      return this.measureSpread();
     }
     this.end(busy);
-    if (this.runs.length === 0) await this.analyze({ task: 'age' }, { first: true, marks: [] });
+    if (this.runs.length === 0) await this.analyze({ task: 'age' }, FIRST);
+    else void this.measureSpread();
   }
 
   private replacePhoto(photo: Photo): void {
@@ -213,7 +234,7 @@ export class Controller {
     // What was asked about this photo before is there again.
     const kept = photo.opened ? this.kept.get(photo.opened.file.sha256) : undefined;
     const runs = kept?.runs ?? [];
-    this.set({ photo, runs, shown: runs.at(-1)?.id ?? 0, zoomed: false, lit: null, pinned: null, hidden: new Set(), isolated: null, ask: kept?.ask ?? NOTHING_ASKED });
+    this.set({ photo, runs, shown: runs.at(-1)?.id ?? 0, zoomed: false, split: null, lit: null, pinned: null, hidden: new Set(), isolated: null, ask: kept?.ask ?? NOTHING_ASKED });
     this.region.begin(photo.width, photo.height, photo.opened?.faces ?? [], kept?.region);
     this.region.set({ regions: this.regions });
     void this.findParts(photo);
@@ -245,10 +266,11 @@ export class Controller {
     const region = where === 'region' ? this.region.request : {};
     if (!region) return;
     const request: Request = { task, ...(face >= 0 ? { face } : {}), ...region, ...(question.trim() ? { question: question.trim() } : {}) };
-    await this.analyze(request, { first: false, marks: where === 'region' ? this.region.marks : [] });
+    const about = where === 'region' ? { marks: this.region.marks, place: this.region.place } : { marks: [], place: null };
+    await this.analyze(request, { first: false, ...about });
   }
 
-  async analyze(request: Request, asked: { first: boolean; marks: readonly Mark[] }): Promise<void> {
+  async analyze(request: Request, asked: Pick<Run, 'first' | 'marks' | 'place'>): Promise<void> {
     if (!this.photo?.opened || this.busy) return;
     const busy = this.begin('analyze');
     const id = this.nextRun++;
@@ -265,12 +287,53 @@ export class Controller {
     } finally {
       this.end(busy);
     }
+    void this.measureSpread();
+  }
+
+  /**
+   * Saves the faces of an answer again and scores them, the newest answer first. Whatever is asked meanwhile goes first; what was found
+   * is kept in the engine, so going on costs only the rest.
+   */
+  private async measureSpread(): Promise<void> {
+    if (this.busy || this.spreading) return;
+    const run = this.runs.findLast(({ report }) => report?.faces.some((face) => !face.spread) && !this.left.has(report));
+    if (!run?.report) return;
+    const { report } = run;
+    const spreading = { run: run.id, abort: new AbortController(), tried: 0 };
+    this.set({ spreading });
+    try {
+      const onEvent = (event: WorkerEvent | SessionEvent) => {
+        if (event.type === 'trial' && this.spreading?.run === run.id) this.set({ spreading: { ...this.spreading, tried: this.spreading.tried + 1 } });
+      };
+      const wider = await this.session.spread(report, { signal: spreading.abort.signal, onEvent });
+      this.update(run.id, (old) => finish(old, wider));
+      if (wider.faces.some((face, i) => face.band !== report.faces[i]?.band)) this.say(this.words.spread.changedSay);
+    } catch (thrown) {
+      // The answer stands without it. After a stop for another question it is tried again, when that one has ended.
+      if (toFault(thrown).code === 'cancelled') return;
+      this.left.add(report);
+    } finally {
+      if (this.isSpreading(spreading.abort)) this.set({ spreading: null });
+    }
+    void this.measureSpread();
+  }
+
+  private isSpreading(abort: AbortController): boolean {
+    return this.spreading?.abort === abort;
+  }
+
+  /** Does without it, for the answers that are there. */
+  skipSpread(): void {
+    for (const { report } of this.runs) if (report) this.left.add(report);
+    this.spreading?.abort.abort();
+    this.set({ spreading: null });
   }
 
   private onEvent(id: number, event: WorkerEvent | SessionEvent): void {
     switch (event.type) {
       case 'progress':
       case 'building':
+      case 'trial':
         return;
       case 'notice':
         return this.set({ notice: this.words.notices[event.code] ?? '' });
@@ -285,6 +348,7 @@ export class Controller {
 
   /** Stops whatever runs, within 200 ms. */
   stop(): void {
+    if (this.spreading && !this.busy) return this.skipSpread();
     if (!this.busy || this.busy.stopping) return;
     this.busy.abort.abort();
     this.set({ busy: { ...this.busy, stopping: true } });
@@ -327,7 +391,7 @@ export class Controller {
     this.set({ opacity });
   }
 
-  setView(change: Partial<Pick<Controller, 'hatch' | 'hiding'>>): void {
+  setView(change: Partial<Pick<Controller, 'hatch' | 'hiding' | 'split'>>): void {
     this.set(change);
   }
 
@@ -365,7 +429,8 @@ export class Controller {
 
   private begin(what: 'open' | 'analyze') {
     const busy = { what, abort: new AbortController(), stopping: false };
-    this.set({ busy });
+    this.spreading?.abort.abort();
+    this.set({ busy, spreading: null });
     return busy;
   }
 
@@ -386,7 +451,7 @@ export class Controller {
     this.set({ problem: fault });
   }
 
-  private set(change: Partial<Pick<Controller, 'model' | 'photo' | 'runs' | 'shown' | 'ask' | 'language' | 'words' | 'zoomed' | 'opacity' | 'hatch' | 'hiding' | 'hidden' | 'isolated' | 'problem' | 'notice' | 'busy' | 'lit' | 'pinned'>>): void {
+  private set(change: Partial<Pick<Controller, 'model' | 'photo' | 'runs' | 'shown' | 'ask' | 'language' | 'words' | 'zoomed' | 'opacity' | 'hatch' | 'hiding' | 'split' | 'hidden' | 'isolated' | 'problem' | 'notice' | 'busy' | 'spreading' | 'lit' | 'pinned'>>): void {
     Object.assign(this, change);
     this.changed();
   }

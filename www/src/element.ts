@@ -5,29 +5,31 @@
  * (below them), `truth` (beside the answers), `footer`. Text from the model, file names and error details reach the document only as text nodes.
  */
 import { html, nothing, type PropertyValues } from 'lit';
+import { saving } from '#lazy';
 import { Announcer } from './announcer';
 import { BoxTool } from './box-tool';
 import type { Controller } from './controller';
-import { download, drawnAnew, pictureWithMarks } from './export-picture';
-import { coco, exported, json, maskCanvas, maskPng, stem } from './export-report';
+import { download, exported, json, stem } from './export-report';
 import { Fault } from './fault';
 import { Overlay, type OverlayMask, type Scene } from './overlay';
 import { partRaster } from './parts';
 import type { Box, Report } from './protocol';
 import type { Point } from './region';
 import { TOOLS, type Tool } from './region-state';
-import { reportPage } from './report-page';
 import { styles } from './styles';
 import { Tools } from './tools';
 import { askCard } from './view-ask';
 import { deviceLine, modelCard } from './view-model';
-import { emptyState, photoCard, type PhotoHandlers } from './view-photo';
+import { emptyState, photoCard, toolsCard, type PhotoHandlers } from './view-photo';
 import { introCard, limitsCard, markNumber, resultCards } from './view-result';
 import type { SaveHandlers, SaveKind } from './view-save';
 import { fetchPhoto, sourceCard } from './view-source';
+import { placeSplit } from './view-split';
 import { Viewport } from './viewport';
 import { Widget } from './widget';
 import { TAGS, errorWords, languageOf, partName } from './words';
+
+type Saving = Awaited<ReturnType<typeof saving>>;
 
 /**
  * Checks a photo of a face for traces of manipulation, inside the browser.
@@ -46,6 +48,7 @@ import { TAGS, errorWords, languageOf, partName } from './words';
  * @csspart layout - The grid of photo, results and questions.
  * @csspart drop - The empty state.
  * @csspart photo - The photo's card.
+ * @csspart tools-card - The tools, the marks, and what the photo's file says.
  * @csspart source - The question about `src`.
  * @csspart model - The model's card, until it is ready.
  * @csspart result - A card for each answer.
@@ -192,7 +195,7 @@ export class FacextAnalyzer extends Widget {
           ${c.photo ? nothing : html`<slot name="intro">${introCard(c)}</slot>`} <slot name="truth"></slot>
           ${c.photo ? nothing : html`<slot name="gallery"></slot>`} ${limitsCard(c)} ${deviceLine(c)}
         </div>
-        ${askCard(c, (box) => this.boxTool.fit(box))}
+        ${c.photo ? toolsCard(c, this.handlers) : nothing} ${askCard(c, (box) => this.boxTool.fit(box))}
       </div>
       <slot name="footer"></slot>
     `;
@@ -217,8 +220,7 @@ export class FacextAnalyzer extends Widget {
   private speak(): void {
     const c = this.controller;
     const language = languageOf(this.lang || this.closest('[lang]:not(facext-analyzer)')?.getAttribute('lang'));
-    if (c && c.language !== language) c.setLanguage(language);
-    this.renderRoot?.querySelector?.('.layout')?.setAttribute('lang', TAGS[language]);
+    c?.setLanguage(language);
   }
 
   protected override updated(_changed: PropertyValues): void {
@@ -234,6 +236,7 @@ export class FacextAnalyzer extends Widget {
     }
     this.zoom();
     this.paint();
+    placeSplit(this.renderRoot, c?.split ?? null);
   }
 
   private lastPhoto = '';
@@ -283,6 +286,7 @@ export class FacextAnalyzer extends Widget {
       active: c.active,
       opacity: c.opacity,
       hatch: c.hatch,
+      split: c.split,
       region: c.hiding ? null : region.raster,
       box: c.hiding ? null : region.box,
       draft: region.draft,
@@ -298,6 +302,7 @@ export class FacextAnalyzer extends Widget {
   private paint(): void {
     const scene = this.scene();
     if (this.canvas && scene) this.overlay.paint(this.canvas, scene);
+    placeSplit(this.renderRoot, this.controller?.split ?? null);
   }
 
   /** At most once for each frame, whatever number of pointer events there was. */
@@ -440,17 +445,28 @@ export class FacextAnalyzer extends Widget {
   private async save(report: Report, kind: SaveKind): Promise<void> {
     const name = stem(report);
     if (kind === 'json') return download(json(report), `${name}.json`);
-    if (kind === 'coco') return download(json(coco(report)), `${name}-coco.json`);
-    if (kind === 'page') return this.savePage(report, `${name}.html`);
+    const how = await this.forSaving();
+    if (!how) return;
+    if (kind === 'coco') return download(json(how.coco(report)), `${name}-coco.json`);
+    if (kind === 'page') return this.savePage(report, `${name}.html`, how);
     for (const [f, face] of report.faces.entries()) {
       for (const [m, mask] of face.masks.entries()) {
-        const png = await maskPng(mask);
+        const png = await how.maskPng(mask);
         if (png) download(png, `${name}-face-${f + 1}-mask-${m + 1}.png`);
       }
     }
   }
 
-  private savePage(report: Report, name: string): void {
+  private async forSaving(): Promise<Saving | null> {
+    try {
+      return await saving();
+    } catch {
+      this.controller?.fail(new Fault('program.missing'));
+      return null;
+    }
+  }
+
+  private savePage(report: Report, name: string, { maskCanvas, drawnAnew, reportPage }: Saving): void {
     const c = this.controller;
     if (!c) return;
     const image = this.renderRoot.querySelector<HTMLImageElement>('.frame img');
@@ -463,7 +479,7 @@ export class FacextAnalyzer extends Widget {
     const scene = this.scene();
     const image = this.renderRoot.querySelector<HTMLImageElement>('.frame img');
     const hash = this.controller?.photo?.opened?.file.sha256;
-    const blob = scene && image?.naturalWidth && hash ? await pictureWithMarks(image, scene) : null;
+    const blob = scene && image?.naturalWidth && hash ? await (await this.forSaving())?.pictureWithMarks(image, scene) : null;
     if (blob) download(blob, `facext-${hash!.slice(0, 8)}.png`);
   }
 }

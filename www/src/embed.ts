@@ -2,6 +2,7 @@
 import './page.css';
 import { define } from './element';
 import type { FacextEventMap } from './widget-types';
+import { learn } from './words';
 
 /** Put in by the build. */
 declare const README_EXAMPLE: string;
@@ -22,4 +23,4 @@ tell('facext-state', ({ state, missing }) => (state === 'needed' ? `${state}, ${
 tell('facext-photo', ({ opened }) => `${opened.file.width} × ${opened.file.height}, ${opened.faces.length} faces`);
 tell('facext-report', ({ report }) => report.faces.map((face) => face.band).join(', ') || (report.reason ?? ''));
 tell('facext-error', ({ code }) => code);
-define();
+void learn('en').then(() => define());

@@ -115,6 +115,11 @@ export class Client {
     return this.photo ? this.shared.session.analyze(request, { ...this.mine(options), photo: this.photo }) : this.noPhoto();
   }
 
+  /** The report with the spread of its scores over savings in lower quality. */
+  spread(report: Report, options: CallOptions = {}): Promise<Report> {
+    return this.photo ? this.shared.session.spread(report, { ...this.mine(options), photo: this.photo }) : this.noPhoto();
+  }
+
   /** Where the concepts lie on a face of the open photo. */
   parts(face: number, options: CallOptions = {}): Promise<PartMap> {
     return this.photo ? this.shared.session.parts(face, { ...this.mine(options), photo: this.photo }) : this.noPhoto();

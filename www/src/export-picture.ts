@@ -18,7 +18,7 @@ export async function pictureWithMarks(image: HTMLImageElement, scene: Scene): P
   const context = marks.getContext('2d');
   if (!context) return null;
   // Lines as thick as they are on the page, where a photo is some 700 pixels wide.
-  new Overlay().draw(context, { ...scene, cursor: null, draft: null, part: null }, Math.max(1, canvas.width / 700));
+  new Overlay().draw(context, { ...scene, cursor: null, draft: null, part: null, split: null }, Math.max(1, canvas.width / 700));
   photo.drawImage(marks, 0, 0);
   return new Promise((done) => canvas.toBlob(done, 'image/png'));
 }
@@ -32,14 +32,4 @@ export function drawnAnew(image: HTMLImageElement): string | null {
   canvas.height = Math.max(1, Math.round(image.naturalHeight * shrink));
   canvas.getContext('2d')?.drawImage(image, 0, 0, canvas.width, canvas.height);
   return canvas.toDataURL('image/jpeg', 0.92);
-}
-
-/** Offers a file to be saved. */
-export function download(blob: Blob, name: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  // Some browsers read the blob only after the click has returned.
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

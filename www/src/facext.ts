@@ -33,12 +33,14 @@ export interface AnalyzeOptions {
   question?: string;
   /** Index of one face; all faces when absent. */
   face?: number;
+  /** Also save each face again in lower quality and score it, which takes as long as encoding it three times: `trial` events, `faces[].spread`. */
+  spread?: boolean;
   /** Name in the report; default: that of a `File`. */
   name?: string;
   signal?: AbortSignal;
 }
 
-/** In order: `opened`; then `stage`, `verdict`, `text`, `phrase` and `mask` as they come; at the end `report`. */
+/** In order: `opened`; then `stage`, `verdict`, `text`, `phrase`, `mask` and `trial` as they come; at the end `report`. */
 export type AnalyzeEvent =
   | { type: 'opened'; opened: Opened }
   | EngineEvent
@@ -95,7 +97,8 @@ export class Facext {
     const events = new Queue<AnalyzeEvent>();
     // One question at a time; one that still waits its turn obeys a stop at once, too.
     both.addEventListener('abort', () => events.end(new Fault('cancelled')), { once: true });
-    const work = this.turn.then(() => this.answer(photo, name ?? (photo as File).name ?? 'photo', { task: 'age', ...request }, both, events));
+    const { spread = false, ...asked } = request;
+    const work = this.turn.then(() => this.answer(photo, name ?? (photo as File).name ?? 'photo', { task: 'age', ...asked }, { signal: both, spread }, events));
     this.turn = work.then(() => events.end(), (thrown) => events.end(thrown));
     try {
       for (;;) {
@@ -121,7 +124,7 @@ export class Facext {
     photo: Blob | Uint8Array,
     name: string,
     request: Parameters<Client['analyze']>[0],
-    signal: AbortSignal,
+    { signal, spread }: { signal: AbortSignal; spread: boolean },
     events: Queue<AnalyzeEvent>,
   ): Promise<void> {
     throwIfAborted(signal);
@@ -135,7 +138,8 @@ export class Facext {
       this.last = { photo, name, opened: await this.client.open(bytes, name, { signal, onEvent }) };
     }
     events.push({ type: 'opened', opened: this.last.opened });
-    events.push({ type: 'report', report: await this.client.analyze(request, { signal, onEvent }) });
+    const report = await this.client.analyze(request, { signal, onEvent });
+    events.push({ type: 'report', report: spread && report.faces.length ? await this.client.spread(report, { signal, onEvent }) : report });
   }
 }
 

@@ -6,10 +6,9 @@
  * `?src=` address of a photo.
  */
 import './page.css';
-import { define } from './element';
 import { showGallery } from './gallery';
 import { sharedPhoto, workOffline } from './offline';
-import { TAGS, languageOf, wordsOf } from './words';
+import { TAGS, languageOf, learn, wordsOf } from './words';
 
 const query = new URLSearchParams(location.search);
 const element = document.querySelector('facext-analyzer');
@@ -23,6 +22,8 @@ const src = query.get('src');
 if (element && src) element.setAttribute('src', src);
 
 const language = languageOf(query.get('lang') ?? navigator.languages[0]);
+// Both at once; where the language's file cannot be had the page is English.
+const [{ define }] = await Promise.all([import('./element'), learn(language).catch(() => learn('en'))]);
 const words = wordsOf(language);
 const { page } = words;
 document.documentElement.lang = TAGS[language];

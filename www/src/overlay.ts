@@ -31,6 +31,8 @@ export interface Scene {
   /** 0..1 */
   opacity: number;
   hatch: boolean;
+  /** Share of the width, from the left, on which nothing is marked; null for none. */
+  split: number | null;
   /** The marked region: as a mask, and as a box where it is one. */
   region: Raster | null;
   box: Box | null;
@@ -82,6 +84,12 @@ export class Overlay {
       this.parts.clear();
     }
     const scale = width / scene.width;
+    context.save();
+    if (scene.split !== null) {
+      context.beginPath();
+      context.rect(width * scene.split, 0, width, height);
+      context.clip();
+    }
     for (const item of scene.masks) {
       const active = isActive(scene, item);
       const weak = item.mask.quality < WEAK;
@@ -103,6 +111,7 @@ export class Overlay {
       put(context, layer, layer.fill, 0.55);
       put(context, layer, layer.edge, 1);
     }
+    context.restore();
     if (scene.part) {
       const layer = this.part(scene.part, width, height, unit);
       put(context, layer, layer.fill, 0.6);
@@ -117,6 +126,7 @@ export class Overlay {
   hit(scene: Scene, x: number, y: number): OverlayMask | null {
     let best: OverlayMask | null = null;
     let bestArea = Infinity;
+    if (scene.split !== null && x < scene.width * scene.split) return null;
     for (const item of scene.masks) {
       const raster = this.layers.get(item.mask)?.raster;
       if (!raster) continue;

@@ -26,6 +26,37 @@ export function partAt(maps: readonly PartMap[], x: number, y: number): { face: 
   return null;
 }
 
+/** Share of a region's cells on the face that a concept must hold to give the region its name. */
+const MOST = 0.6;
+
+/** A name for a drawing: the deepest concept of the tree that holds most of it. Null where it touches no part. */
+export function placeOf(maps: readonly PartMap[], regions: readonly Region[], region: Raster, photo: { width: number; height: number }): string | null {
+  const sums = new Map<string, number>();
+  const parent = new Map(regions.map((r) => [r.id, r.parent]));
+  let all = 0;
+  for (const map of maps) {
+    const counts = new Uint32Array(256);
+    const cell = (at: number, from: number, extent: number, size: number, cells: number) => Math.floor(((from + ((at + 0.5) * extent) / map.side) / size) * cells);
+    const columns = Array.from({ length: map.side }, (_, x) => cell(x, map.box[0], map.box[2], photo.width, region.width));
+    for (let y = 0; y < map.side; y++) {
+      const row = cell(y, map.box[1], map.box[3], photo.height, region.height);
+      if (row < 0 || row >= region.height) continue;
+      for (let x = 0; x < map.side; x++) {
+        const column = columns[x]!;
+        if (column >= 0 && column < region.width && region.data[row * region.width + column]) counts[map.labels[y * map.side + x]!]!++;
+      }
+    }
+    map.leaves.forEach((leaf, label) => {
+      const count = counts[label]!;
+      all += count;
+      for (let at: string | null = count ? leaf : null, steps = regions.length + 1; at !== null && steps-- > 0; at = parent.get(at) ?? null) sums.set(at, (sums.get(at) ?? 0) + count);
+    });
+  }
+  // From the leaf up sums only grow, so the smallest one that is large enough is the deepest.
+  const enough = [...sums].filter(([, sum]) => sum >= all * MOST).sort(([, a], [, b]) => a - b);
+  return enough[0]?.[0] ?? null;
+}
+
 /** Paints a part black onto a context whose units are pixels of the photo. */
 export function paintPart(context: CanvasRenderingContext2D, map: PartMap, regions: readonly Region[], id: string): void {
   const canvas = document.createElement('canvas');

@@ -8,7 +8,14 @@ declare module '#wasm?url' {
   const url: string;
   export default url;
 }
-// Which of the two `assets` files it is, the build says.
+// Which of the two `lazy` files and of the two `assets` files it is, the build says.
+declare module '#lazy' {
+  export const english: () => Promise<typeof import('./words-en')>;
+  export const here: { english?: typeof import('./words-en'); chinese?: typeof import('./chinese') };
+  export const chinese: () => Promise<typeof import('./chinese')>;
+  export const pseudo: () => Promise<typeof import('./pseudo')>;
+  export const saving: () => Promise<typeof import('./saving')>;
+}
 declare module '#assets' {
   export function assetUrls(base: string): import('./spawn').AssetUrls;
 }

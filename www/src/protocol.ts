@@ -91,12 +91,39 @@ export interface MaskOut {
   /** The model's own estimate of the mask's overlap with the truth, 0..1. */
   quality: number;
   concept: string | null;
+  /** What was measured on the marked pixels and stands out; absent in reports of earlier versions. */
+  measured?: Measured[];
+}
+
+/** One measurement against those of untouched photos, in `unit`. */
+export interface Measured {
+  /** Stable; worded in `words-*.ts`. */
+  measure: string;
+  value: number;
+  unit: string;
+  median: number;
+  spread: number;
 }
 
 export interface Span {
   text: string;
   /** Index into the face's `masks`. */
   mask: number | null;
+}
+
+/** A face saved again in lower quality, and scored. */
+export interface Trial {
+  /** Stable; worded in `words-*.ts`. */
+  how: string;
+  score: number;
+  band: Band;
+}
+
+/** How far a face's score moves over the trials. */
+export interface Spread {
+  low: number;
+  high: number;
+  tried: Trial[];
 }
 
 export interface FaceOut {
@@ -108,6 +135,8 @@ export interface FaceOut {
   answer: string;
   spans: Span[];
   masks: MaskOut[];
+  /** Absent until it was measured, which is done after an answer. */
+  spread?: Spread;
 }
 
 export interface Report {
@@ -122,7 +151,7 @@ export interface Report {
   warnings: string[];
 }
 
-export type Stage = 'decode' | 'face' | 'encode' | 'evidence' | 'prefill' | 'generate' | 'masks';
+export type Stage = 'decode' | 'face' | 'encode' | 'evidence' | 'prefill' | 'generate' | 'masks' | 'spread';
 
 /** What the engine reports while it works. `id` of a phrase is the index of its mask. */
 export type EngineEvent =
@@ -130,7 +159,8 @@ export type EngineEvent =
   | { type: 'verdict'; face: number; score: number; band: Band; family: string }
   | { type: 'text'; face: number; text: string }
   | { type: 'phrase'; face: number; id: number; text: string }
-  | { type: 'mask'; face: number; id: number; mask: MaskOut };
+  | { type: 'mask'; face: number; id: number; mask: MaskOut }
+  | ({ type: 'trial'; face: number } & Trial);
 
 /** What the wasm package exports (`wasm-bindgen --target web`). */
 export interface EngineModule {
@@ -147,6 +177,8 @@ export interface Engine {
   open(bytes: Uint8Array, name: string): Promise<Opened>;
   parts(face: number): PartMap;
   analyze(request: Request, onEvent: (event: EngineEvent) => void): Promise<Report>;
+  /** The report with the spread of its scores; bands that it does not bear have given way. */
+  spread(report: Report, onEvent: (event: EngineEvent) => void): Promise<Report>;
   /** Taken before an analysis begins: the engine itself is borrowed while it runs. */
   stopper(): { stop(): void };
   regions(): Region[];
@@ -200,6 +232,7 @@ export type Call =
   | { id: number; type: 'open'; bytes: Uint8Array; name: string }
   | { id: number; type: 'parts'; face: number }
   | { id: number; type: 'analyze'; request: Request }
+  | { id: number; type: 'spread'; report: Report }
   | { id: number; type: 'cancel'; target: number };
 
 /** A problem with a stable code; the page words it. */

@@ -2,7 +2,7 @@
  * State of the tools on the photo: which tool, how a mark joins, the region with its history, the part under the pointer, the cursor.
  * No rendering and no events in here; `tools.ts` turns pointers and keys into calls of this.
  */
-import { partAt } from './parts';
+import { partAt, placeOf } from './parts';
 import type { Box, PartMap, Region, Request } from './protocol';
 import { History, Painter, onlyBox, onlyPart, type Ground, type Mark, type Mode, type Point } from './region';
 import type { Raster } from './rle';
@@ -30,6 +30,7 @@ export class RegionState {
   private history = new History();
   private painter = new Painter();
   private size = { width: 1, height: 1 };
+  private placed: { raster: Raster; maps: PartMap[]; id: string | null } | null = null;
 
   constructor(private readonly changed: () => void) {}
 
@@ -63,6 +64,16 @@ export class RegionState {
     if (!this.marks.length) return null;
     const { raster, empty } = this.painter.paint(this.marks, this.ground);
     return empty ? null : raster;
+  }
+
+  /** The concept that holds most of what is marked: a name for it. */
+  get place(): string | null {
+    const raster = this.raster;
+    if (!raster) return null;
+    if (this.placed?.raster !== raster || this.placed.maps !== this.maps) {
+      this.placed = { raster, maps: this.maps, id: this.part ?? placeOf(this.maps, this.regions, raster, this.size) };
+    }
+    return this.placed.id;
   }
 
   get request(): Pick<Request, 'box' | 'region' | 'mask' | 'face'> | null {

@@ -26,6 +26,8 @@ export interface Run {
   first: boolean;
   /** The region that was asked about, so that it can be taken up again. */
   marks: readonly Mark[];
+  /** Id of the concept that holds most of a box or drawing; a name for it, no more. */
+  place: string | null;
   state: 'running' | 'done' | 'stopped' | 'failed';
   stage: Stage | null;
   stageFace: number;
@@ -35,15 +37,15 @@ export interface Run {
   restarted: boolean;
 }
 
-export function newRun(id: number, request: Request, asked: Pick<Run, 'first' | 'marks'>, boxes: Box[]): Run {
-  return { id, request, first: asked.first, marks: asked.marks, state: 'running', stage: null, stageFace: 0, faces: boxes.map(emptyFace), report: null, restarted: false };
+export function newRun(id: number, request: Request, asked: Pick<Run, 'first' | 'marks' | 'place'>, boxes: Box[]): Run {
+  return { id, request, first: asked.first, marks: asked.marks, place: asked.place, state: 'running', stage: null, stageFace: 0, faces: boxes.map(emptyFace), report: null, restarted: false };
 }
 
 function emptyFace(box: Box | null): FaceLive {
   return { box, verdict: null, pieces: [], masks: [] };
 }
 
-export function applyEvent(run: Run, event: EngineEvent | { type: 'restart' }): Run {
+export function applyEvent(run: Run, event: Exclude<EngineEvent, { type: 'trial' }> | { type: 'restart' }): Run {
   if (event.type === 'restart') {
     return { ...run, restarted: true, stage: null, faces: run.faces.map((face) => emptyFace(face.box)) };
   }
@@ -54,7 +56,7 @@ export function applyEvent(run: Run, event: EngineEvent | { type: 'restart' }): 
   return { ...run, faces };
 }
 
-function applyToFace(face: FaceLive, event: Exclude<EngineEvent, { type: 'stage' }>): FaceLive {
+function applyToFace(face: FaceLive, event: Exclude<EngineEvent, { type: 'stage' | 'trial' }>): FaceLive {
   switch (event.type) {
     case 'verdict':
       return { ...face, verdict: { score: event.score, band: event.band, family: event.family } };

@@ -117,6 +117,14 @@ export class Session {
     return this.withPhoto(options, async () => (await this.call({ type: 'analyze', request }, options)) as Report);
   }
 
+  /**
+   * Measures the spread of a report about the open photo. Work that nobody waits for: a stop is obeyed at once here, but the worker goes on to
+   * the end of its present trial instead of being replaced, because that costs the next question less.
+   */
+  spread(report: Report, options: CallOptions = {}): Promise<Report> {
+    return this.withPhoto(options, async () => (await this.call({ type: 'spread', report }, options, true)) as Report);
+  }
+
   /** Does something with the open photo, which a replaced worker is given again first. */
   private withPhoto<T>(options: CallOptions, work: () => Promise<T>): Promise<T> {
     return this.enqueue(options.signal, () =>
@@ -221,7 +229,8 @@ export class Session {
 
   // ---- the worker ---------------------------------------------------------------------------------------------------------
 
-  private call(message: Outgoing, { signal, onEvent }: CallOptions): Promise<unknown> {
+  /** `patient`: a stop waits for the worker. */
+  private call(message: Outgoing, { signal, onEvent }: CallOptions, patient = false): Promise<unknown> {
     throwIfAborted(signal);
     const worker = this.ensureWorker();
     const id = this.nextId++;
@@ -229,6 +238,7 @@ export class Session {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const stop = () => {
         worker.postMessage({ id: 0, type: 'cancel', target: id } satisfies Call);
+        if (patient) return;
         timer = setTimeout(() => {
           this.drop(new Fault('cancelled'));
           // Ready again before the next question, from storage.

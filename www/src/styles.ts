@@ -30,17 +30,17 @@ export const styles = css`
 
   .layout { display: grid; gap: var(--gap); grid-template-columns: minmax(0, 1fr); align-items: start; }
   .column { display: grid; gap: var(--gap); min-width: 0; }
-  /* On a narrow screen the limits come after the question form; neither holds anything focusable, so the keyboard order stays. */
+  /* On a narrow screen everything is one column in the order of the document: photo, answers, tools, questions. Only what holds nothing
+     focusable goes to the end, so the keyboard order stays. */
   @container (max-width: 859px) {
     .layout > .column { display: contents; }
-    .layout > .ask { order: 1; }
+    .layout > .tools-card, .layout > .ask { order: 1; }
     .limits-card, .device-line { order: 2; }
   }
   @container (min-width: 860px) {
     .layout .drop { min-height: 460px; }
-    .layout { grid-template-columns: minmax(0, 11fr) minmax(0, 9fr); }
-    .layout > .photo { grid-column: 1; }
-    .layout > .ask { grid-column: 1; }
+    .layout { grid-template-columns: minmax(0, 11fr) minmax(0, 9fr); grid-template-rows: auto auto 1fr; }
+    .layout > .photo, .layout > .tools-card, .layout > .ask { grid-column: 1; }
     .layout > .result { grid-column: 2; grid-row: 1 / span 3; }
   }
   @container (min-width: 1500px) {
@@ -82,7 +82,7 @@ export const styles = css`
   :host([dragging]) .drop, :host([dragging]) .frame { border-color: var(--accent); background: var(--accent-wash); }
   .lead { font-size: 1.1875rem; font-weight: 600; line-height: 1.35; text-wrap: balance; }
 
-  .stage { display: grid; place-items: center; background: var(--sunk); border-radius: 8px; overflow: hidden; min-height: 180px; }
+  .stage { position: relative; display: grid; place-items: center; background: var(--sunk); border-radius: 8px; overflow: hidden; min-height: 180px; }
   .frame { position: relative; max-width: 100%; line-height: 0; transform-origin: 0 0; }
   .frame.smooth { transition: transform 0.2s ease-out; }
   .frame img { display: block; max-width: 100%; max-height: min(70vh, var(--tall, 620px)); width: auto; height: auto; }
@@ -91,6 +91,10 @@ export const styles = css`
   .frame canvas.tool-box { cursor: crosshair; }
   .frame canvas.tool-part, .frame canvas.tool-lasso, .frame canvas.tool-brush, .frame canvas.tool-eraser { cursor: none; }
   .frame canvas.tool-pan { cursor: grab; }
+  .split { position: absolute; inset-block: 0; left: 0; width: 44px; margin-left: -22px; display: grid; place-items: center; cursor: ew-resize; touch-action: none; }
+  .split-line { width: 3px; height: 100%; background: #ffffff; box-shadow: 0 0 0 1px rgb(16 20 28 / 0.75); }
+  .split::after { content: '‹ ›' / ''; position: absolute; display: grid; place-items: center; width: 32px; height: 32px; border-radius: 50%; background: #ffffff; color: #10141c; border: 1px solid rgb(16 20 28 / 0.75); box-shadow: 0 1px 4px rgb(16 20 28 / 0.4); font: 700 1.125rem/1 system-ui, sans-serif; padding-bottom: 3px; }
+  .split:focus-visible { outline-offset: -4px; }
   .frame canvas:focus-visible { outline-offset: -3px; }
 
   .tools { display: flex; flex-wrap: wrap; gap: 8px 18px; justify-content: space-between; }
@@ -156,10 +160,12 @@ export const styles = css`
   .mark .soft { font-weight: 400; }
   .mark-row { display: grid; grid-template-columns: minmax(0, 1fr) auto auto; gap: 4px; align-items: center; }
   .mark-row .icon { border-color: transparent; background: none; color: var(--soft); }
+  .mark-row .measured { grid-column: 1 / -1; margin: 0 0 4px; padding-inline-start: 10px; }
   .mark-row.off .mark { text-decoration: line-through; }
   .not-shown { border-inline-start: 3px solid var(--warn); padding-inline-start: 10px; }
 
   .glance { border-width: 2px; }
+  .spread ul { list-style: disc; padding-inline-start: 1.2em; }
   .face + .face { border-top: 1px solid var(--line); padding-top: 16px; margin-top: 4px; }
   .limits { padding-inline-start: 1.1em; display: grid; gap: 8px; list-style: disc; }
   .limits li::marker { color: var(--faint); }
@@ -180,6 +186,12 @@ export const styles = css`
     button.tool { min-width: 46px; }
     .drop { min-height: 260px; padding: 24px 16px; }
     .drop button { min-height: 48px; }
+  }
+  /* All tools in one row, as long as their names fit. */
+  @container (min-width: 340px) and (max-width: 520px) {
+    .tools > [role='toolbar'] { display: grid; grid-template-columns: repeat(7, minmax(0, 1fr)); width: 100%; gap: 4px; }
+    button.tool { min-width: 0; padding-inline: 0; }
+    button.tool span { max-width: 100%; overflow: hidden; text-overflow: ellipsis; }
   }
   @media (pointer: coarse) { button:not(.phrase) { min-height: 44px; } .choices label, .parts li, summary { min-height: 44px; } .parts li { padding-block: 9px; } }
 `;

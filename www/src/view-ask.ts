@@ -48,13 +48,15 @@ export function askCard(c: Controller, fit: (box: Box) => Box): TemplateResult |
 /** What is marked, in words. */
 function regionWords(c: Controller): string {
   const w = c.words;
-  const { marks, box, part } = c.region;
+  const { marks, box, part, place } = c.region;
   if (!marks.length && !box) return w.regionNone;
-  if (box) return w.regionIs(w.boxIs(...box));
+  const placed = (shape: string) => w.regionIs(place ? w.placed(shape, partName(c.language, c.regions, place)) : shape);
+  // While a box is being drawn its place is that of the one before.
+  if (box) return c.region.draft ? w.regionIs(w.boxIs(...box)) : placed(w.boxIs(...box));
   if (part) return w.regionIs(partName(c.language, c.regions, part));
   if (!c.region.raster) return w.regionEmpty;
   const parts = marks.flatMap((mark) => (mark.kind === 'part' && mark.mode !== 'take' ? [partName(c.language, c.regions, mark.id)] : []));
-  return w.regionIs(parts.length === marks.length ? parts.join(', ') : w.drawing);
+  return parts.length === marks.length ? w.regionIs(parts.join(', ')) : placed(w.drawing);
 }
 
 function ownWords(c: Controller): TemplateResult {

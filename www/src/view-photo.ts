@@ -1,6 +1,7 @@
 /** The photo with its overlay and tools, what its file says about itself, and the empty state. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Controller } from './controller';
+import { splitter } from './view-split';
 import { shortcuts, toolbar, type ToolHandlers } from './view-tools';
 import { bytesWords, warningWords, type Words } from './words';
 
@@ -31,6 +32,7 @@ export function emptyState(w: Words, pick: () => void): TemplateResult {
   </div>`;
 }
 
+/** The photo alone: on a narrow screen the answer comes right below it, before the tools. */
 export function photoCard(c: Controller, on: PhotoHandlers): TemplateResult {
   const w = c.words;
   const photo = c.photo!;
@@ -53,29 +55,51 @@ export function photoCard(c: Controller, on: PhotoHandlers): TemplateResult {
           @keydown=${on.key}
         ></canvas>
       </div>
+      ${photo.opened && c.split !== null ? splitter(c) : nothing}
     </div>
-    ${photo.opened?.faces.length ? toolbar(c, on) : nothing}
-    <div class="row" part="marks">
-      ${c.runs.some((run) => run.faces.some((face) => face.masks.some(Boolean))) ? marks(c, on) : nothing}
-      <button data-test="pick" @click=${on.pick}>${w.anotherPhoto}</button>
-    </div>
-    ${photo.opened?.faces.length ? shortcuts(c) : nothing}
-    ${photo.opened ? facts(c) : nothing}
+    ${hasMasks(c) ? looks(c) : nothing}
   </section>`;
 }
 
-function marks(c: Controller, on: PhotoHandlers): TemplateResult {
+/** What can be done to the photo and its marks, and what its file says. */
+export function toolsCard(c: Controller, on: PhotoHandlers): TemplateResult {
+  const w = c.words;
+  const faces = c.photo!.opened?.faces.length;
+  return html`<section class="card stack tools-card" part="tools-card" aria-label=${w.toolsTitle} @keydown=${on.shortcut} @keyup=${on.keyUp} @focusout=${on.blur}>
+    ${faces ? toolbar(c, on) : nothing}
+    <div class="row" part="marks">
+      ${hasMasks(c) ? marks(c, on) : nothing}
+      <button data-test="pick" @click=${on.pick}>${w.anotherPhoto}</button>
+    </div>
+    ${faces ? shortcuts(c) : nothing}
+    ${c.photo!.opened ? facts(c) : nothing}
+  </section>`;
+}
+
+function hasMasks(c: Controller): boolean {
+  return c.runs.some((run) => run.faces.some((face) => face.masks.some(Boolean)));
+}
+
+/** Ways to see the photo without its marks. */
+function looks(c: Controller): TemplateResult {
   const w = c.words;
   const hide = (hiding: boolean) => () => c.setView({ hiding });
   // Space and Enter hold it as a pointer does.
   const key = (hiding: boolean) => (e: KeyboardEvent) => (e.key === ' ' || e.key === 'Enter') && (e.preventDefault(), e.repeat || c.setView({ hiding }));
+  return html`<div class="row tight" role="group" aria-label=${w.looksTitle}>
+    <button class="small" data-test="compare" aria-pressed=${c.split !== null} @click=${() => c.setView({ split: c.split === null ? 0.5 : null })}>${w.compare}</button>
+    <button class="small" data-test="hide" aria-pressed=${c.hiding} @pointerdown=${hide(true)} @pointerup=${hide(false)} @pointerleave=${hide(false)} @pointercancel=${hide(false)} @blur=${hide(false)}
+      @keydown=${key(true)} @keyup=${key(false)}>${w.holdToHide}</button>
+  </div>`;
+}
+
+function marks(c: Controller, on: PhotoHandlers): TemplateResult {
+  const w = c.words;
   return html`<label class="field small">${w.marksTitle}
       <input type="range" min="0" max="1" step="0.05" .value=${String(c.opacity)} data-test="opacity" aria-label=${w.opacity}
         @input=${(e: Event) => c.setOpacity(Number((e.target as HTMLInputElement).value))} />
     </label>
     <label class="field small"><input type="checkbox" data-test="hatch" .checked=${c.hatch} @change=${(e: Event) => c.setView({ hatch: (e.target as HTMLInputElement).checked })} />${w.hatch}</label>
-    <button data-test="hide" aria-pressed=${c.hiding} @pointerdown=${hide(true)} @pointerup=${hide(false)} @pointerleave=${hide(false)} @pointercancel=${hide(false)} @blur=${hide(false)}
-      @keydown=${key(true)} @keyup=${key(false)}>${w.holdToHide}</button>
     <button data-test="export" @click=${on.exportPng}>${w.exportPng}</button>`;
 }
 

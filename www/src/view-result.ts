@@ -1,13 +1,13 @@
 /** The result at a glance, and below it every question with its answer; phrases and marks light each other up. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Controller } from './controller';
-import { explainZh } from './explain-zh';
 import { PALETTE } from './overlay-draw';
-import type { Band, MaskOut } from './protocol';
+import type { Band, FaceOut, MaskOut } from './protocol';
 import { area } from './rle';
 import { sameRef, type FaceLive, type MaskRef, type Run } from './run';
 import { saveBox, type SaveHandlers } from './view-save';
-import { noFaceWords, partName, percentWords, qualityWords, warningWords } from './words';
+import { spreadOf, spreadProgress } from './view-spread';
+import { inChinese, measuredWords, noFaceWords, partName, percentWords, qualityWords, warningWords } from './words';
 
 const BAND_ORDER = ['no_sign', 'inconclusive', 'signs', 'strong_signs'] as const;
 
@@ -54,22 +54,32 @@ function glance(c: Controller): TemplateResult | typeof nothing {
     <h2 class="hidden">${w.resultTitle}</h2>
     ${seen.map(({ face, index, run }) => html`<div class="face stack tight" role="group" aria-label=${w.face(index + 1)}>
       ${faces.length > 1 ? html`<h3>${w.face(index + 1)}</h3>` : nothing}
-      ${verdict(c, run.faces[index]!.verdict!, run.state === 'done')}
+      ${verdict(c, run.faces[index]!.verdict!, run)}
       ${run.state === 'done' ? html`<p class="small soft" data-test="checked">${w.checked(Math.round(face.box[2]), Math.round(face.box[3]), run.faces[index]!.masks.filter(Boolean).length)}</p>` : nothing}
+      ${spreadOf(c, run, reportOf(run, index))}
     </div>`)}
+    ${spreadProgress(c)}
   </section>`;
 }
 
+/** The report's entry about a face of the photo: it has no entries for faces that were not asked about. */
+function reportOf(run: Run, index: number): FaceOut | undefined {
+  const box = run.faces[index]?.box;
+  return run.report?.faces.find((face) => !!box && face.box.every((v, i) => v === box[i]));
+}
+
 /** Until the answer is complete the band is provisional: words that contradict it turn it into "inconclusive". */
-function verdict(c: Controller, { band, family }: { band: Band; family: string }, final: boolean): TemplateResult {
+function verdict(c: Controller, { band, family }: { band: Band; family: string }, run: Run): TemplateResult {
   const w = c.words;
+  const final = run.state === 'done';
+  const differs = run.report?.warnings.includes('words_name_another_family') ?? false;
   const words = w.bands[band] ?? w.bands.inconclusive;
   const step = BAND_ORDER.indexOf(band);
   const named = band === 'signs' || band === 'strong_signs' ? (w.families[family] ?? '') : '';
   return html`<div class="band ${band}" data-test="band" data-band=${band}>
     <div class="scale" aria-hidden="true">${BAND_ORDER.map((_, i) => html`<i class=${i <= step ? 'on' : ''}></i>`)}</div>
     <span class="title">${final ? words.title : w.soFar(words.title)}</span>
-    <p class="small soft">${words.text}${named ? html` <strong>${w.sentence(named)}</strong>` : nothing}</p>
+    <p class="small soft">${words.text}${named ? html` <strong>${w.sentence(named)}</strong>${differs ? html` <span data-test="kinds-differ">${w.kindsDiffer}</span>` : nothing}` : nothing}</p>
     <p class="small not-shown" data-test="not-shown">${w.doesNotShow(words.not)}</p>
   </div>`;
 }
@@ -81,7 +91,8 @@ function askedWords(c: Controller, run: Run): string {
   const w = c.words;
   if (run.first) return w.firstLook;
   const { task, region, box, mask, face, question } = run.request;
-  const parts = [w.tasks[task].label, region ? partName(c.language, c.regions, region) : box ? w.boxIs(...box) : mask ? w.drawing : w.wholeFace];
+  const shape = box ? w.boxIs(...box) : mask ? w.drawing : w.wholeFace;
+  const parts = [w.tasks[task].label, region ? partName(c.language, c.regions, region) : run.place ? w.placed(shape, partName(c.language, c.regions, run.place)) : shape];
   if (face !== undefined && (c.photo?.opened?.faces.length ?? 0) > 1) parts.push(w.face(face + 1));
   if (question) parts.push(w.quoted(question));
   return w.asked(parts);
@@ -135,7 +146,7 @@ function faceView(c: Controller, run: Run, face: FaceLive, index: number, many: 
   const w = c.words;
   const caret = run.state === 'running' && face.pieces.length > 0 && index === run.stageFace;
   // While it is being written an answer has no complete sentences to translate.
-  const translated = c.language === 'zh' && run.state === 'done' ? explainZh(face.pieces, c.regions) : null;
+  const translated = c.language === 'zh' && run.state === 'done' ? inChinese(face.pieces, c.regions) : null;
   const foreign = c.language !== 'en' && !translated;
   return html`<div class="face stack" role="group" aria-label=${w.face(index + 1)}>
     ${many ? html`<h3>${w.face(index + 1)}</h3>` : nothing}
@@ -185,6 +196,7 @@ function markRow(c: Controller, run: Run, face: FaceLive, index: number, id: num
   const name = maskLabel(c, face, id, mask) ?? w.mark(number);
   const share = percentWords(w, face.box ? area(mask.rle) / Math.max(1, face.box[2] * face.box[3]) : 0);
   const quality = qualityWords(w, mask.quality);
+  const measured = measuredWords(w, mask);
   return html`<div class="mark-row ${c.isHidden(ref) ? 'off' : ''}">
     <button class="mark c${(number - 1) % PALETTE.length} ${light.lit ? 'on' : ''}" part="mark" data-test="mark" data-mask=${id} aria-pressed=${light.pinned}
       @pointerenter=${light.on} @pointerleave=${light.off} @focus=${light.on} @blur=${light.off} @click=${light.tap}
@@ -193,6 +205,7 @@ function markRow(c: Controller, run: Run, face: FaceLive, index: number, id: num
       <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true"><path d="M3 12s3.5-6 9-6 9 6 9 6-3.5 6-9 6-9-6-9-6zm9 2.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z" /><path class="slash" d="M5 20L19 4" /></svg>
     </button>
     <button class="small" data-test="mask-only" aria-pressed=${sameRef(c.isolated, ref)} aria-label=${w.onlyMark(number)} title=${w.onlyMark(number)} @click=${() => c.isolate(ref)}>${w.only}</button>
+    ${measured ? html`<p class="small soft measured" data-test="measured">${measured}</p>` : nothing}
   </div>`;
 }
 

@@ -79,7 +79,9 @@ export class Viewport {
 
   /** Left and top of the untransformed frame inside the stage. */
   private origin({ frame, stage }: { frame: HTMLElement; stage: HTMLElement }): [number, number] {
-    return [frame.offsetLeft - stage.offsetLeft, frame.offsetTop - stage.offsetTop];
+    // Where the stage is positioned, offsets count from it already.
+    const inside = frame.offsetParent === stage;
+    return [frame.offsetLeft - (inside ? 0 : stage.offsetLeft), frame.offsetTop - (inside ? 0 : stage.offsetTop)];
   }
 
   /** The middle of the stage never leaves the photo, so that the photo cannot be lost. */

@@ -10,7 +10,7 @@ export interface FacextEventMap {
   'facext-progress': CustomEvent<{ loaded: number; total: number }>;
   /** A photo was accepted and its faces found. */
   'facext-photo': CustomEvent<{ opened: Opened }>;
-  /** A question was answered. */
+  /** A question was answered; told once more when the spread of the score is known, which may change the band: `report.faces[].spread`. */
   'facext-report': CustomEvent<{ report: Report; request: Request }>;
   /** Something went wrong; `code` is stable. */
   'facext-error': CustomEvent<{ code: string; detail: string }>;

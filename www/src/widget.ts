@@ -15,7 +15,7 @@ import type { AnalyzerState, FacextAnalyzerElement, FacextEventMap } from './wid
  * @fires facext-state - The model's state changed: `{state, missing, total}`.
  * @fires facext-progress - Bytes of the model so far: `{loaded, total}`.
  * @fires facext-photo - A photo was accepted and its faces found: `{opened}`.
- * @fires facext-report - A question was answered: `{report, request}`.
+ * @fires facext-report - A question was answered: `{report, request}`; once more when the spread of the score is known.
  * @fires facext-error - Something went wrong: `{code, detail}`.
  */
 export abstract class Widget extends LitElement implements FacextAnalyzerElement {
@@ -77,7 +77,7 @@ export abstract class Widget extends LitElement implements FacextAnalyzerElement
 
   /** Asks about the open photo. */
   async ask(request: Request): Promise<void> {
-    await this.controller?.analyze(request, { first: false, marks: [] });
+    await this.controller?.analyze(request, { first: false, marks: [], place: null });
   }
 
   /** Stops whatever runs. */

@@ -1,10 +1,12 @@
 /**
  * Wording by stable code, in the language of the element. The engine and the worker speak in codes; sentences stand in `words-en.ts` and
- * `words-zh.ts` and nowhere else. A third "language" for tests, `en-XA`, is English made longer and unmistakable.
+ * `words-zh.ts` and nowhere else, and a language is loaded when it is asked for (`learn`). A third "language" for tests, `en-XA`, is English
+ * made longer and unmistakable.
  */
-import type { DeviceInfo, Region, Task } from './protocol';
-import { en, type ErrorWords, type Words } from './words-en';
-import { zh } from './words-zh';
+import * as lazy from '#lazy';
+import type { DeviceInfo, MaskOut, Region, Task } from './protocol';
+import type { Piece } from './run';
+import type { ErrorWords, Words } from './words-en';
 
 export type { Words };
 export type Language = 'en' | 'zh' | 'en-XA';
@@ -15,32 +17,36 @@ export function languageOf(tag: string | null | undefined): Language {
   return wanted === 'en-xa' ? 'en-XA' : wanted === 'zh' || wanted.startsWith('zh-') ? 'zh' : 'en';
 }
 
+let { english, chinese } = lazy.here;
+let pseudo: Words | undefined;
+
+/** Whether `wordsOf` has this language already. */
+export function knows(language: Language): boolean {
+  return (language === 'en' ? english : language === 'zh' ? chinese : pseudo) !== undefined;
+}
+
+/** Loads a language. Rejects where its file cannot be had. */
+export async function learn(language: Language): Promise<void> {
+  if (knows(language)) return;
+  if (language === 'zh') return void (chinese = await lazy.chinese());
+  english ??= await lazy.english();
+  if (language === 'en-XA') pseudo = (await lazy.pseudo()).pseudo(english.en) as Words;
+}
+
+/** The wording; of a language that was not learnt, that of one that was. */
 export function wordsOf(language: Language): Words {
-  return language === 'zh' ? zh : language === 'en-XA' ? (pseudo(en) as Words) : en;
+  const words = (language === 'zh' ? chinese?.zh : language === 'en-XA' ? pseudo : english?.en) ?? english?.en ?? chinese?.zh;
+  if (!words) throw new Error('no language was loaded');
+  return words;
+}
+
+/** An answer in Chinese, or null where its form is not known. */
+export function inChinese(pieces: readonly Piece[], regions: readonly Region[]): Piece[] | null {
+  return chinese?.explainZh(pieces, regions) ?? null;
 }
 
 /** What stands in the `lang` attribute. */
 export const TAGS: Record<Language, string> = { en: 'en', zh: 'zh-Hans', 'en-XA': 'en-XA' };
-
-const ACCENTS: Record<string, string> = { a: 'á', e: 'é', i: 'í', o: 'ó', u: 'ú', A: 'Á', E: 'É', I: 'Í', O: 'Ó', U: 'Ú', n: 'ñ', c: 'ç', y: 'ý' };
-
-/** Every text in brackets, with accents and a third longer: what is not bracketed on the page was not taken from here. */
-function pseudo(value: unknown, key = ''): unknown {
-  if (typeof value === 'string') {
-    // A key on the keyboard stays one, and what is sent to the model is not shown.
-    if (key === 'key' || value === '') return value;
-    return `[${value.replace(/[a-z]/gi, (letter) => ACCENTS[letter] ?? letter)}${' ~~~~'.repeat(Math.ceil(value.length / 15))}]`;
-  }
-  if (typeof value === 'function') return (...args: unknown[]) => pseudo((value as (...args: unknown[]) => unknown)(...args));
-  if (Array.isArray(value)) return value.map((item) => pseudo(item));
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, name === 'suggested' ? pseudoSuggested(item) : pseudo(item, name)]));
-  return value;
-}
-
-function pseudoSuggested(value: Words['suggested']): Words['suggested'] {
-  const each = (list: string[][]) => list.map(([shown, sent]) => [String(pseudo(shown)), sent!]);
-  return Object.fromEntries(Object.entries(value).map(([task, { face, region }]) => [task, { face: each(face), region: each(region) }]));
-}
 
 export function errorWords(w: Words, code: string): ErrorWords {
   return w.errors[code] ?? w.errors['unknown']!;
@@ -78,6 +84,14 @@ export function bytesWords(w: Words, bytes: number): string {
 export function percentWords(w: Words, share: number): string {
   const percent = share * 100;
   return percent > 0 && percent < 1 ? w.underOne : w.percent(Math.round(percent));
+}
+
+/** What was measured at a mark; null for reports that do not say. */
+export function measuredWords(w: Words, mask: MaskOut): string | null {
+  if (!mask.measured) return null;
+  const { low, high, some, none } = w.measured;
+  const list = mask.measured.map(({ measure, value, median }) => (value < median ? low : high)[measure] ?? measure.replaceAll('_', ' '));
+  return list.length ? some(list) : none;
 }
 
 /** How far to trust a mask, by the model's own estimate; the lower limit is that of `overlay.ts`. */

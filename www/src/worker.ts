@@ -79,6 +79,8 @@ async function run(call: Exclude<Call, { type: 'cancel' }>): Promise<unknown> {
       return need().engine.parts(call.face);
     case 'analyze':
       return need().engine.analyze(call.request, (event) => post({ id: call.id, type: 'event', event }));
+    case 'spread':
+      return need().engine.spread(call.report, (event) => post({ id: call.id, type: 'event', event }));
   }
 }
 

@@ -63,7 +63,7 @@ test('by Tab alone everything is reached once, in the order of the page, and the
   }
   const names = way.map((w) => w.name);
   for (const stop of way) assert.ok(stop.seen, `no focus ring on ${stop.name}`);
-  const order = ['canvas', 'tool-look', 'zoom-out', 'opacity', 'hide', 'export', 'pick', 'phrase', 'mark', 'mask-toggle', 'mask-only', 'save', 'where', 'task', 'question', 'suggestion', 'ask'];
+  const order = ['canvas', 'compare', 'hide', 'phrase', 'mark', 'mask-toggle', 'mask-only', 'save', 'tool-look', 'zoom-out', 'opacity', 'export', 'pick', 'where', 'task', 'question', 'suggestion', 'ask'];
   const at2 = order.map((name) => names.indexOf(name));
   assert.ok(at2.every((n) => n >= 0), `missing: ${order.filter((_, i) => at2[i] < 0)} in ${names}`);
   assert.deepEqual([...at2].sort((a, b) => a - b), at2, names.join(' '));

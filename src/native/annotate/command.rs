@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::dataset::{pairs, preview, probe, run, source, verify};
-use super::evidence::norms::{self, Norm};
-use super::evidence::{Gauge, Measure};
+use super::nets::Nets;
 use super::pack::Split;
 use super::sampler::{Order, Sampler};
 use super::set::RecipeSet;
 use crate::error::{Error, Result};
 use crate::fict::concepts;
+use crate::measure::norms::{self, Norm};
+use crate::measure::{Gauge, Measure};
 use crate::text::Family;
 
 /// Makes annotated forgeries from photos, checks and shows them.
@@ -51,6 +52,15 @@ pub struct Args {
     /// Folder of weights, for the face finder (a pack brings its meshes and needs none).
     #[arg(long, default_value = "weights")]
     weights: PathBuf,
+    /// Borrows MODNet for the recipe hair_recolour: its file; without one the file that ./build.sh nets has fetched.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "")]
+    matte: Option<PathBuf>,
+    /// Borrows MI-GAN for the recipe gan_inpaint: its file; without one the file that ./build.sh nets has fetched.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "")]
+    inpaint: Option<PathBuf>,
+    /// Borrows a small ESRGAN for the recipe esrgan_resample: its weights; without one the file that ./build.sh nets has fetched.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "")]
+    upscale: Option<PathBuf>,
     /// Measures every sentence of a data set again.
     #[arg(long, value_name = "DIR")]
     verify: Option<PathBuf>,
@@ -101,8 +111,17 @@ pub fn run(args: &Args) -> Result<u8> {
     if let Some(dir) = &args.pairs {
         let family = Family::ALL.into_iter().find(|f| serde_json::to_value(f).is_ok_and(|v| v.as_str() == Some(&args.family)));
         let family = family.ok_or_else(|| Error::Request(format!("no family {}", args.family)))?;
-        let done = pairs::run(dir, &args.weights, &out()?, family, args.size as usize, args.seed)?;
-        println!("{} pairs annotated, {} refused", done.made, done.refused.len());
+        let job = pairs::Job {
+            dir: dir.clone(),
+            weights: args.weights.clone(),
+            out: out()?,
+            family,
+            side: args.size as usize,
+            seed: args.seed,
+            shard: args.shard,
+        };
+        let done = pairs::run(&job)?;
+        println!("{} pairs annotated, {} kept from before, {} refused", done.made, done.kept, done.refused.len());
         return Ok(if done.refused.is_empty() { 0 } else { SKIPPED });
     }
     let faces = args.faces.clone().ok_or_else(|| Error::Request("--faces is missing".into()))?;
@@ -111,11 +130,12 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(word) => Split::parse(word),
         None => faces.join("faces.csv").is_file().then_some(Split::Train),
     };
+    let nets = Nets::open(args.matte.as_deref(), args.inpaint.as_deref(), args.upscale.as_deref())?;
     if args.sheet.is_some() || args.norms.is_some() {
         let source = source::open(&faces, &args.weights, split)?;
-        let sampler = Sampler::over_all(Arc::new(source.pack), args.seed)?.with_set(args.set);
+        let sampler = Sampler::over_all(Arc::new(source.pack), args.seed)?.with_set(args.set).with_nets(nets);
         if let Some(path) = &args.sheet {
-            super::contact_sheet(&sampler, args.set.recipes(), path)?;
+            super::contact_sheet(&sampler, sampler.recipes(), path)?;
         }
         if let Some(path) = &args.norms {
             table(&sampler.with_side(args.size as usize), args.count, path)?;
@@ -134,6 +154,7 @@ pub fn run(args: &Args) -> Result<u8> {
         shard: args.shard,
         range: args.range,
         jobs: args.jobs,
+        nets,
     };
     let done = run::run(&job)?;
     println!(

@@ -24,6 +24,9 @@ pub struct Cropped {
     pub mesh: Vec<[f32; 3]>,
     /// Crop pixels a photo pixel, at least 1.
     pub texel: f32,
+    /// Left and top of the crop in photo pixels, and photo pixels a crop pixel (before mirroring).
+    pub origin: [f32; 2],
+    pub step: f32,
 }
 
 /// Augmentation of one crop.
@@ -94,7 +97,7 @@ pub fn cut(photo: &Photo, rgb: &Rgb8, side: usize, a: &Augment) -> Cropped {
     };
     let moved: Vec<[f32; 3]> = photo.mesh.iter().map(to_crop).collect();
     let mesh = if a.flip && moved.len() == MIRROR.len() { MIRROR.iter().map(|&i| moved[i as usize]).collect() } else { moved };
-    Cropped { image, mesh, texel: (1.0 / step).max(1.0) }
+    Cropped { image, mesh, texel: (1.0 / step).max(1.0), origin: [x0, y0], step }
 }
 
 /// Loads a photo and cuts it.

@@ -81,7 +81,7 @@ pub(super) fn resized(img: &Img, w: usize, h: usize) -> Img {
 }
 
 /// Encodes and decodes; `None` if the codec refuses (it does not for sizes used here).
-pub(super) fn jpeg(rgb: &Rgb8, quality: u8) -> Option<Rgb8> {
+pub(crate) fn jpeg(rgb: &Rgb8, quality: u8) -> Option<Rgb8> {
     let mut bytes = Vec::new();
     ::image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality)
         .encode(&rgb.data, rgb.width as u32, rgb.height as u32, ::image::ExtendedColorType::Rgb8)

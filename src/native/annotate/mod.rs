@@ -7,7 +7,7 @@
 //!
 //! 1. [`pack`]: the photo pack, its splits by person.
 //! 2. [`crop`]: the crop and its augmentation.
-//! 3. [`recipe`]: families, recipes, parts; [`swap`], [`edit`], [`bend`] make them.
+//! 3. [`recipe`]: families, recipes, parts; [`swap`], [`edit`], [`bend`] and others make them, [`generate`] with [`nets`].
 //! 4. [`degrade`]: what happens to photos on the way.
 //! 5. [`sampler`]: sample by index.
 //! 6. [`text`]: questions and answers, in the words of [`wording`].
@@ -19,9 +19,10 @@ pub mod crop;
 pub mod dataset;
 pub mod degrade;
 pub mod edit;
-pub mod evidence;
+pub mod generate;
 #[cfg(test)]
 mod golden;
+pub mod nets;
 pub mod pack;
 pub mod pixels;
 pub mod recipe;

@@ -34,10 +34,13 @@ pub enum Recipe {
     AgeTexture,
     Resample,
     CopyMove,
+    GanInpaint,
+    HairRecolour,
+    EsrganResample,
 }
 
 impl Recipe {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::PartSwap,
         Self::SelfBlend,
         Self::PartBlur,
@@ -57,6 +60,9 @@ impl Recipe {
         Self::AgeTexture,
         Self::Resample,
         Self::CopyMove,
+        Self::GanInpaint,
+        Self::HairRecolour,
+        Self::EsrganResample,
     ];
 
     pub fn id(self) -> &'static str {
@@ -80,6 +86,9 @@ impl Recipe {
             Self::AgeTexture => "age_texture",
             Self::Resample => "resample",
             Self::CopyMove => "copy_move",
+            Self::GanInpaint => "gan_inpaint",
+            Self::HairRecolour => "hair_recolour",
+            Self::EsrganResample => "esrgan_resample",
         }
     }
 
@@ -96,7 +105,10 @@ impl Recipe {
             | Self::IrisRecolour
             | Self::AgeTexture
             | Self::Resample
-            | Self::CopyMove => Family::AttributeEdit,
+            | Self::CopyMove
+            | Self::GanInpaint
+            | Self::HairRecolour
+            | Self::EsrganResample => Family::AttributeEdit,
         }
     }
 
@@ -120,8 +132,13 @@ impl Recipe {
     }
 
     /// Made for tests alone: what training must never have seen.
-    pub fn is_unseen(self) -> bool {
-        matches!(self, Self::GhostSplice | Self::CopyMove)
+    pub const fn is_unseen(self) -> bool {
+        matches!(self, Self::GhostSplice | Self::CopyMove) || self.needs_net()
+    }
+
+    /// Whether it borrows a network ([`super::nets`]); without one it is left out.
+    pub const fn needs_net(self) -> bool {
+        matches!(self, Self::GanInpaint | Self::HairRecolour | Self::EsrganResample)
     }
 }
 

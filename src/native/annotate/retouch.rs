@@ -12,7 +12,7 @@ use crate::image::Mask;
 
 /// A tint: wanted Cb and Cr (offsets from grey, levels), and a factor on luma.
 #[derive(Debug, Clone, Copy)]
-struct Tint {
+pub(super) struct Tint {
     cb: f32,
     cr: f32,
     light: f32,
@@ -20,13 +20,13 @@ struct Tint {
 
 impl Tint {
     /// A colour of chroma `strength` at `angle` (radians in the Cb-Cr plane; red lies at about 2.0).
-    fn of(angle: f32, strength: f32, light: f32) -> Self {
+    pub(super) fn of(angle: f32, strength: f32, light: f32) -> Self {
         Self { cb: strength * angle.cos(), cr: strength * angle.sin(), light }
     }
 }
 
 /// Moves the pixels of `image` under `alpha` × `amount` towards a tint.
-fn tint(image: &mut Img, alpha: &[f32], rect: Rect, t: Tint, amount: f32) {
+pub(super) fn tint(image: &mut Img, alpha: &[f32], rect: Rect, t: Tint, amount: f32) {
     for i in rect.indices(image.width) {
         let k = alpha[i] * amount;
         if k < 0.004 {

@@ -8,15 +8,17 @@ use rand::{Rng, SeedableRng};
 
 use super::crop::{self, Augment, Cropped};
 use super::degrade::Degradation;
+use super::nets::Nets;
 use super::pack::{Pack, Split};
 use super::pixels::{Img, weighted};
 use super::recipe::{Face, Family, Forged, Recipe, draw_parts};
 use super::set::RecipeSet;
 use super::wild::Wild;
-use super::{bend, edit, reenact, retouch, splice, swap, texture};
+use super::{bend, edit, generate, reenact, retouch, splice, swap, texture};
 use crate::error::{Error, Result};
 use crate::fict::{self, lift};
 use crate::image::{Mask, Rgb8};
+use crate::measure::Gauge;
 
 /// Side of the crop, px, unless [`Sampler::with_side`] says otherwise.
 pub const SIDE: usize = 448;
@@ -55,6 +57,8 @@ pub struct Sample {
     /// The untouched picture under the same degradation, beside a forgery (not in the first set): what stands out in it, too, is
     /// no evidence of the forgery.
     pub twin: Option<Rgb8>,
+    /// The twin's mesh: where the features were before they were moved. Empty without a twin.
+    pub twin_mesh: Vec<[f32; 3]>,
     /// How many photos were tried before this one. At 0 the other sample of a pair is the twin.
     pub attempt: u64,
     /// Width and height of the photo that the crop was cut from, px.
@@ -68,6 +72,12 @@ pub struct Sample {
 impl Sample {
     pub fn is_fake(&self) -> bool {
         self.family != Family::Real
+    }
+
+    /// The gauges of the picture and of its twin.
+    pub fn gauges(&self) -> (Gauge<'_>, Option<Gauge<'_>>) {
+        let gauge = |image| Gauge::new(image, &self.labels, &self.mesh, Some(&self.artifact));
+        (gauge(&self.image), self.twin.as_ref().map(|t| gauge(t).shaped_as(self.twin_mesh.clone())))
     }
 }
 
@@ -88,6 +98,9 @@ pub struct Sampler {
     seed: u64,
     difficulty: std::ops::RangeInclusive<f32>,
     set: RecipeSet,
+    /// Those of the set that can be made with the networks at hand, in its order.
+    recipes: Vec<Recipe>,
+    nets: Nets,
     side: usize,
 }
 
@@ -113,7 +126,17 @@ impl Sampler {
         if !photos.iter().any(|&i| Some(&pack.photos[i].person) != first) {
             return Err(Error::Request(format!("{what} needs two persons, has {} photos", photos.len())));
         }
-        Ok(Self { pack, photos, seed, difficulty: 0.0..=1.0, set: RecipeSet::First, side: SIDE })
+        let whole = Self {
+            pack,
+            photos,
+            seed,
+            difficulty: 0.0..=1.0,
+            set: RecipeSet::First,
+            recipes: Vec::new(),
+            nets: Nets::default(),
+            side: SIDE,
+        };
+        Ok(whole.with_set(RecipeSet::First))
     }
 
     /// The same sampler with difficulties drawn from `range` (a curriculum; evaluation uses the whole 0..=1).
@@ -123,12 +146,29 @@ impl Sampler {
 
     /// The same sampler with another set of recipes; all but [`RecipeSet::First`] come with the full range of degradations.
     pub fn with_set(self, set: RecipeSet) -> Self {
-        Self { set, ..self }
+        let recipes = set.recipes().iter().copied().filter(|&r| self.nets.can(r)).collect();
+        Self { set, recipes, ..self }
+    }
+
+    /// The same sampler with networks to borrow; recipes that need others are left out of its set.
+    pub fn with_nets(self, nets: Nets) -> Self {
+        let set = self.set;
+        Self { nets, ..self }.with_set(set)
+    }
+
+    /// The recipes that it draws from.
+    pub fn recipes(&self) -> &[Recipe] {
+        &self.recipes
     }
 
     /// The same sampler with crops of `side` px.
     pub fn with_side(self, side: usize) -> Self {
         Self { side, ..self }
+    }
+
+    /// Its set of recipes.
+    pub fn set(&self) -> RecipeSet {
+        self.set
     }
 
     /// Number of photos of the split.
@@ -157,7 +197,7 @@ impl Sampler {
     fn drawn(&self, index: u64, forged: bool) -> Result<Sample> {
         let mut rng = self.stream(index, 0);
         let _: bool = rng.random();
-        let recipe = forged.then(|| *weighted(&mut rng, self.set.recipes(), |r| r.weight()));
+        let recipe = forged.then(|| *weighted(&mut rng, &self.recipes, |r| r.weight()));
         // Its own stream: whether a recipe was drawn must not shift it.
         let mut rng = self.stream(index, 1);
         let (low, high) = (*self.difficulty.start(), *self.difficulty.end());
@@ -166,7 +206,7 @@ impl Sampler {
         // A photo on which this recipe cannot be made is replaced by another; the class stays as drawn.
         let made = (0..8).map(|attempt| self.make_from(index, attempt, order)).find(|m| !matches!(m, Err(Error::Request(_))));
         // Larger sets hold recipes that some photos cannot take at all (irises of two pixels): then another recipe is made.
-        let others = if self.set.is_first() { &[][..] } else { self.set.recipes() };
+        let others = if self.set.is_first() { &[][..] } else { &self.recipes };
         let instead = |k: usize| self.make_from(index, 8 + k as u64, Order { recipe: order.recipe.map(|_| others[k]), ..order });
         made.or_else(|| (0..others.len()).map(instead).find(|m| !matches!(m, Err(Error::Request(_)))))
             .unwrap_or_else(|| self.make_from(index, 0, order))
@@ -202,6 +242,7 @@ impl Sampler {
             degradation: Degradation::default(),
             wild: None,
             twin: None,
+            twin_mesh: Vec::new(),
             attempt,
             photo: [rgb.width, rgb.height],
             person: photo.person.clone(),
@@ -212,14 +253,14 @@ impl Sampler {
         if let Some(recipe) = order.recipe {
             let face = Face { image: &crop.image, mesh: &crop.mesh, labels: &sample.labels, texel: crop.texel };
             let donor = if recipe.needs_donor() { Some(self.donor(photo, &augment, &mut rng)?) } else { None };
-            let (forged, difficulty) = forge(&face, donor.as_ref().map(|d| &d.1), recipe, order.difficulty, &mut rng)
+            let (forged, difficulty) = forge(&face, donor.as_ref().map(|d| &d.1), recipe, order.difficulty, &self.nets, &mut rng)
                 .ok_or_else(|| Error::Request(format!("{}: {} cannot be made", photo.file, recipe.id())))?;
             sample.family = recipe.family();
             sample.recipe = Some(recipe);
             sample.difficulty = difficulty;
             sample.labels = fict::part_labels(&forged.mesh, side, side);
             sample.hits = lift::hits(&sample.labels, &forged.mask);
-            sample.concepts = lift::lifted(&sample.labels, &sample.hits);
+            sample.concepts = concepts(Some(recipe), &sample.labels, &sample.hits);
             sample.mesh = forged.mesh;
             sample.parts = forged.parts;
             sample.params = forged.params;
@@ -232,6 +273,7 @@ impl Sampler {
             let wild = Wild::draw(&mut after);
             if order.recipe.is_some() {
                 sample.twin = Some(wild.apply(&crop.image, &mut after.clone()));
+                sample.twin_mesh.clone_from(&crop.mesh);
             }
             sample.image = wild.apply(&image, &mut after);
             sample.wild = Some(wild);
@@ -278,9 +320,24 @@ fn mix(v: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The concepts to name of a change, most of it first. Hair is no part of the face: there it stands before the parts that the
+/// change covers too, and the part that merely holds most of the rest is not named.
+pub(super) fn concepts(recipe: Option<Recipe>, labels: &[u8], hits: &[lift::ConceptHit]) -> Vec<&'static str> {
+    if recipe != Some(Recipe::HairRecolour) {
+        return lift::lifted(labels, hits);
+    }
+    let covered = |h: &lift::ConceptHit| lift::ConceptHit { fires: h.fires && h.covered >= lift::COVERED, ..*h };
+    let covered: Vec<lift::ConceptHit> = hits.iter().map(covered).filter(|h| h.fires).collect();
+    std::iter::once(super::text::HAIR).chain(lift::lifted(labels, &covered)).collect()
+}
+
 /// One forgery that can be seen; falls back to cruder ones. Returns the difficulty that was used.
-fn forge(face: &Face, donor: Option<&Cropped>, recipe: Recipe, difficulty: f32, rng: &mut SmallRng) -> Option<(Forged, f32)> {
+fn forge(face: &Face, donor: Option<&Cropped>, recipe: Recipe, difficulty: f32, nets: &Nets, rng: &mut SmallRng) -> Option<(Forged, f32)> {
     let before: &Img = face.image;
+    let hair = match (recipe, &nets.matting) {
+        (Recipe::HairRecolour, Some(net)) => Some(generate::hair(face, net)?),
+        _ => None,
+    };
     for attempt in 0..8 {
         let d = difficulty * [1.0, 0.8, 0.6, 0.4, 0.2, 0.0, 0.0, 0.0][attempt];
         let other = donor.map(|c| Face { image: &c.image, mesh: &c.mesh, labels: &[], texel: c.texel });
@@ -302,6 +359,9 @@ fn forge(face: &Face, donor: Option<&Cropped>, recipe: Recipe, difficulty: f32, 
             Recipe::AgeTexture => texture::age_texture(face, d, rng),
             Recipe::Resample => texture::resample(face, d, rng),
             Recipe::CopyMove => texture::copy_move(face, d, rng),
+            Recipe::GanInpaint => nets.inpainter.as_ref().and_then(|net| generate::gan_inpaint(face, net, d, rng)),
+            Recipe::EsrganResample => nets.upscaler.as_ref().and_then(|net| generate::esrgan_resample(face, net, d, rng)),
+            Recipe::HairRecolour => hair.as_ref().and_then(|alpha| generate::hair_recolour(face, alpha, d, rng)),
         };
         if let Some(forged) = forged.filter(|f| f.is_visible(before, LEAST_LEVELS)) {
             return Some((forged, d));
@@ -390,7 +450,7 @@ pub(crate) mod tests {
     #[test]
     fn every_recipe_changes_its_mask_and_little_else() {
         let s = drawn_sampler(2);
-        for recipe in Recipe::ALL {
+        for recipe in Recipe::ALL.into_iter().filter(|r| !r.needs_net()) {
             for (k, difficulty) in [0.0, 0.5, 1.0].into_iter().enumerate() {
                 // Same index, no degradation: the real one is the source of the forged one.
                 let index = 10 * k as u64 + recipe as u64;
@@ -438,8 +498,8 @@ pub(crate) mod tests {
         };
         let out = std::path::PathBuf::from(out);
         let pack = Arc::new(Pack::open(std::path::Path::new(&faces)).unwrap());
-        let sampler = Sampler::new(pack, Split::Train, 1).unwrap();
-        super::super::contact_sheet(&sampler, &Recipe::ALL, &out.join("recipes.png")).unwrap();
+        let sampler = Sampler::new(pack, Split::Train, 1).unwrap().with_set(RecipeSet::All);
+        super::super::contact_sheet(&sampler, sampler.recipes(), &out.join("recipes.png")).unwrap();
         let (mut n, mut index) = (0, 0);
         while n < 3 {
             let s = sampler.make(index, Order { recipe: None, difficulty: 0.0, augment: false, degrade: false }).unwrap();
@@ -455,7 +515,7 @@ pub(crate) mod tests {
         let samples: Vec<Sample> = (0..240).map(|i| sampler.sample(i).unwrap()).collect();
         eprintln!("{:.1} samples/s on one thread", 240.0 / started.elapsed().as_secs_f32());
         super::super::sheet::sample_sheet(&samples[..40], 4, &out.join("samples.png")).unwrap();
-        for r in Recipe::ALL {
+        for &r in sampler.recipes() {
             let t = std::time::Instant::now();
             for i in 0..12 {
                 sampler.make(i, Order { recipe: Some(r), difficulty: 0.5, augment: true, degrade: false }).unwrap();

@@ -22,7 +22,7 @@ impl RecipeSet {
     /// The recipes of the set, in a fixed order (drawing depends on it).
     pub fn recipes(self) -> &'static [Recipe] {
         const SEEN: [Recipe; 17] = keep(false);
-        const UNSEEN: [Recipe; 2] = keep(true);
+        const UNSEEN: [Recipe; 5] = keep(true);
         match self {
             Self::First => {
                 &[Recipe::PartSwap, Recipe::SelfBlend, Recipe::PartBlur, Recipe::PartSmooth, Recipe::PartInpaint, Recipe::LocalWarp]
@@ -31,6 +31,11 @@ impl RecipeSet {
             Self::Seen => &SEEN,
             Self::Unseen => &UNSEEN,
         }
+    }
+
+    /// Whether it holds nothing that is kept from training.
+    pub fn may_train(self) -> bool {
+        self.recipes().iter().all(|r| !r.is_unseen())
     }
 
     /// Whether pictures get the full range of degradations (the first set keeps the mild ones).
@@ -44,7 +49,7 @@ const fn keep<const N: usize>(unseen: bool) -> [Recipe; N] {
     let (mut i, mut n) = (0, 0);
     while i < Recipe::ALL.len() {
         let r = Recipe::ALL[i];
-        if matches!(r, Recipe::GhostSplice | Recipe::CopyMove) == unseen {
+        if r.is_unseen() == unseen {
             out[n] = r;
             n += 1;
         }

@@ -23,6 +23,15 @@ const LEAST_TARGET: usize = 24;
 fn least_target(sample: &Sample) -> f32 {
     LEAST_TARGET as f32 * (sample.image.width as f32 / super::sampler::SIDE as f32).powi(2)
 }
+/// A concept outside of the model's vocabulary that a forgery may change: all that belongs to no part.
+pub const HAIR: &str = "hair";
+/// Its set: a bit beyond the parts'.
+const BESIDE: Set = 1 << 127;
+
+/// The labels of a concept: its parts, or for hair what belongs to no part.
+pub fn set_of(id: &str) -> Option<Set> {
+    fict::part_set(id).or((id == HAIR).then_some(BESIDE))
+}
 /// At most this part of a region or of the artifact may overlap for "no sign".
 const FREE: f32 = 0.05;
 
@@ -69,18 +78,24 @@ pub struct Qa {
     pub found: bool,
 }
 
-/// Draws a task and a scope and composes; explanation and localisation come more often than the two head tasks.
+/// Draws a task and a scope and composes.
 pub fn draw(sample: &Sample, rng: &mut SmallRng) -> Qa {
+    let (task, scope) = draw_ask(sample, rng);
+    compose(sample, task, scope, rng)
+}
+
+/// A task and what it is asked of; explanation and localisation come more often than the two head tasks.
+pub fn draw_ask(sample: &Sample, rng: &mut SmallRng) -> (Task, Scope) {
     let task = weighted(rng, &[(Task::Det, 1.0), (Task::Cls, 1.0), (Task::Age, 4.0), (Task::Loc, 2.0), (Task::Toe, 2.0)], |t| t.1).0;
     if matches!(task, Task::Det | Task::Cls) {
-        return compose(sample, task, Scope::Image, rng);
+        return (task, Scope::Image);
     }
     let scope = match weighted(rng, &[(0, 2.0), (1, 1.0), (2, 1.0)], |k| k.1).0 {
         1 => draw_region(sample, rng).map(Scope::Region),
         2 => draw_box(sample, rng).map(Scope::Box),
         _ => None,
     };
-    compose(sample, task, scope.unwrap_or(Scope::Image), rng)
+    (task, scope.unwrap_or(Scope::Image))
 }
 
 /// A concept that can be asked about, three in five of them touched when the sample is forged; `None` when there is none.
@@ -116,7 +131,7 @@ pub fn draw_box(sample: &Sample, rng: &mut SmallRng) -> Option<[f32; 4]> {
     let side = sample.image.width as f32;
     if sample.is_fake() && chance(rng, 0.6) {
         let concept = sample.concepts[rng.random_range(0..sample.concepts.len().min(MAX_PHRASES))];
-        let target = overlap(sample, fict::part_set(concept)?, None);
+        let target = overlap(sample, set_of(concept)?, None);
         let r = Rect::of(target.width, target.height, |i| target.data[i] == 1)?;
         let (w, h) = (r.width() as f32 * between(rng, 0.85, 1.5), r.height() as f32 * between(rng, 0.85, 1.5));
         let (w, h) = (w.max(16.0), h.max(16.0));
@@ -209,7 +224,7 @@ pub(super) fn targets(sample: &Sample, scope: Scope) -> Vec<(&'static str, Mask)
         let mut all: Vec<(&'static str, Mask, usize)> = ids
             .iter()
             .filter_map(|id| {
-                let mask = overlap(sample, fict::part_set(id)?, bounds);
+                let mask = overlap(sample, set_of(id)?, bounds);
                 let n = area(&mask);
                 Some((*id, mask, n))
             })
@@ -310,7 +325,7 @@ pub(super) fn overlap(sample: &Sample, set: Set, bounds: Option<[f32; 4]>) -> Ma
 }
 
 pub(super) fn holds(set: Set, label: u8) -> bool {
-    label < 128 && set >> label & 1 == 1
+    (label < 127 && set >> label & 1 == 1) || (label == fict::BACKGROUND && set == BESIDE)
 }
 
 pub(super) fn area(mask: &Mask) -> usize {

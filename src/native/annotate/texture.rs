@@ -122,6 +122,9 @@ pub fn copy_move(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<For
     let shape = Shape::of(face, leaves(&parts), graded(rng, difficulty, 2.0, -3.0), 0.4, graded(rng, difficulty, 1.5, 8.0), rng)?;
     let rect = shape.rect;
     let ids: Vec<usize> = rect.indices(w).filter(|&i| shape.alpha[i] > 0.02).collect();
+    let luma = |i: usize| 0.299 * face.image.px[i][0] + 0.587 * face.image.px[i][1] + 0.114 * face.image.px[i][2];
+    // Shadows and strands of hair over the skin would be seen at once: subtle copies take skin that is about as bright.
+    let apart = 200.0 - 165.0 * difficulty;
     // Of a few offsets, the one that brings most skin, and none of the part itself.
     let mut best: Option<(usize, isize, isize)> = None;
     for _ in 0..24 {
@@ -131,7 +134,7 @@ pub fn copy_move(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<For
         let good = ids.iter().step_by(7).filter(|&&i| {
             source(i, dx, dy, w, h).is_some_and(|j| {
                 let label = face.labels[j];
-                label < 128 && skin >> label & 1 == 1 && shape.alpha[j] < 0.02
+                label < 128 && skin >> label & 1 == 1 && shape.alpha[j] < 0.02 && (luma(j) - luma(i)).abs() < apart
             })
         });
         let n = good.count();

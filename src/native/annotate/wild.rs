@@ -1,8 +1,8 @@
-//! The full range of what happens to photos on their way: up to two JPEGs, strong shrinking, blur, noise, screenshots.
+//! The full range of what happens to photos on their way: up to two JPEGs, WebP, strong shrinking, blur, noise, screenshots.
 //!
 //! Drawn without knowing whether the picture is forged, from a stream of its own. Pixels keep their frame (a shrunk picture
-//! is enlarged again), so size tells nothing. Chroma is averaged before a JPEG as 4:4:4, 4:2:2 or 4:2:0 would. WebP is not
-//! here: the one permissive encoder in Rust is lossless, which leaves no trace.
+//! is enlarged again), so size tells nothing. Chroma is averaged before a JPEG as 4:4:4, 4:2:2 or 4:2:0 would. WebP is
+//! libwebp's lossy encoder (the encoder of `image` is lossless, which leaves no trace).
 
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -41,6 +41,9 @@ pub struct Wild {
     /// The last JPEG.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub jpeg: Option<Jpeg>,
+    /// Quality of a lossy WebP in place of the last JPEG, 30–95.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub webp: Option<u8>,
 }
 
 impl Wild {
@@ -59,7 +62,14 @@ impl Wild {
             noise: chance(rng, 0.12).then(|| between(rng, 1.0, 5.0)),
             screen: chance(rng, 0.1).then(|| between(rng, 0.6, 0.97)),
             jpeg: chance(rng, 0.65).then(|| jpeg(rng)),
+            webp: None,
         };
+        // One last file in four is a WebP.
+        if let Some(j) = d.jpeg
+            && chance(rng, 0.25)
+        {
+            (d.jpeg, d.webp) = (None, Some(j.quality));
+        }
         if d == Self::default() {
             d.jpeg = Some(jpeg(rng));
         }
@@ -100,11 +110,23 @@ impl Wild {
             }
             cur = std::borrow::Cow::Owned(shown);
         }
-        match self.jpeg {
-            Some(j) => j.apply(&cur),
-            None => cur.to_rgb(),
+        match (self.jpeg, self.webp) {
+            (Some(j), _) => j.apply(&cur),
+            (None, Some(quality)) => {
+                let rgb = cur.to_rgb();
+                webp(&rgb, quality).unwrap_or(rgb)
+            }
+            (None, None) => cur.to_rgb(),
         }
     }
+}
+
+/// Lossy WebP and back; `None` if the codec refuses.
+fn webp(rgb: &Rgb8, quality: u8) -> Option<Rgb8> {
+    let (width, height) = (u32::try_from(rgb.width).ok()?, u32::try_from(rgb.height).ok()?);
+    let bytes = ::webp::Encoder::from_rgb(&rgb.data, width, height).encode_simple(false, f32::from(quality)).ok()?;
+    let back = ::image::load_from_memory(&bytes).ok()?.into_rgb8();
+    Some(Rgb8 { width: rgb.width, height: rgb.height, data: back.into_raw() })
 }
 
 impl Jpeg {
@@ -164,6 +186,7 @@ mod tests {
             Wild { noise: Some(3.0), ..Wild::default() },
             Wild { screen: Some(0.8), ..Wild::default() },
             Wild { jpeg, ..Wild::default() },
+            Wild { webp: Some(40), ..Wild::default() },
         ] {
             let out = d.apply(&img, &mut rng);
             assert_ne!(out, img.to_rgb(), "{d:?}");
@@ -189,5 +212,9 @@ mod tests {
         assert!((1100..1300).contains(&n), "{n}");
         assert!(all.iter().any(|d| d.jpeg.is_some_and(|j| j.quality < 33)) && all.iter().any(|d| d.resize.is_some_and(|r| r < 0.3)));
         assert!(all.iter().any(|d| d.first_jpeg.is_some() && d.jpeg.is_some()) && all.iter().any(|d| d.screen.is_some()));
+        let files = all.iter().filter(|d| d.jpeg.is_some() || d.webp.is_some()).count() as f32;
+        let webp = all.iter().filter(|d| d.webp.is_some()).count() as f32;
+        assert!((0.18..0.3).contains(&(webp / files)), "{webp} of {files}");
+        assert!(all.iter().all(|d| d.jpeg.is_none() || d.webp.is_none()));
     }
 }

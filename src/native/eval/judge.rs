@@ -1,19 +1,23 @@
 //! One image through the model: its score, its answers against the annotator's, its band as a JPEG.
 
 use super::Args;
+use super::steady::Steady;
+use crate::analyze::head::Head;
 use crate::analyze::region::{Asked, shares};
 use crate::analyze::report::Band;
 use crate::analyze::request::{Request, Silent};
-use crate::analyze::{Analyzer, answer::Verdict, answer::claims_signs, ground, read_back};
+use crate::analyze::{Analyzer, answer::Verdict, answer::claims_signs, ground, measured, read_back};
 use crate::error::{Error, Result};
 use crate::fict;
 use crate::image::{BBox, Mask, Rgb8, Rle};
+use crate::measure::Gauge;
 use crate::model::region::RegionMask;
 use crate::model::states::Readout;
 use crate::model::tasks::Evidence;
 use crate::model::vision::crops_to_tensor;
+use crate::native::annotate::talk::draw;
 use crate::native::annotate::text::{self, Qa, Scope};
-use crate::native::annotate::{Sample, Sampler};
+use crate::native::annotate::{RecipeSet, Sample, Sampler};
 use crate::native::metrics::Overlap;
 use crate::native::metrics::answer::{consistent, contradicts};
 use crate::native::metrics::text::{Pair, bare, phrase_similarity};
@@ -22,9 +26,6 @@ use crate::text::ask::THIS_REGION;
 use crate::text::grammar::parse;
 use burn::tensor::Device;
 use rand::{SeedableRng, rngs::SmallRng};
-
-/// Quality of the JPEG that a band must survive.
-const JPEG: u8 = 75;
 
 /// What one image gave.
 pub struct Outcome {
@@ -41,8 +42,8 @@ pub struct Outcome {
     /// Steps of the degradation that were taken.
     pub degraded: Vec<String>,
     pub answers: Vec<Answered>,
-    /// Score and band of the same image as a JPEG.
-    pub jpeg: Option<(f32, Band)>,
+    /// The same image as a JPEG, and bands as shown.
+    pub jpeg: Option<Steady>,
 }
 
 /// What a question was about.
@@ -70,6 +71,8 @@ pub struct Answered {
     pub contradicts: Option<bool>,
     /// Of each phrase: its mask lies in the concept it names.
     pub consistent: Vec<bool>,
+    /// Of each mask: something measured on its pixels stands out.
+    pub measured: Vec<bool>,
     /// The answer's words and the annotator's.
     pub words: Pair,
     /// Predicted masks, if pictures are wanted.
@@ -93,19 +96,14 @@ struct Seen<'a> {
 pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) -> Result<Outcome> {
     let sample = sampler.sample(index)?;
     let side = analyzer.settings.model.enc_image;
-    let encode = |image: &Rgb8| {
-        let pixels = resized(image.data.as_chunks::<3>().0, image.width, side);
-        analyzer.fifa.vision.encode(crops_to_tensor(&[pixels.as_flattened()], side, &Device::flex()))
-    };
+    let pixels = resized(sample.image.data.as_chunks::<3>().0, sample.image.width, side);
+    let pixels = Rgb8::new(side, side, pixels.into_flattened())?;
     let labels = resized(&sample.labels, sample.image.width, side);
-    let evidence = encode(&sample.image);
-    let rated = |verdict: &Verdict| {
-        let score = analyzer.settings.calibration.score(verdict.logit);
-        (score, analyzer.settings.calibration.band(score))
-    };
+    let evidence = analyzer.fifa.vision.encode(crops_to_tensor(&[&pixels.data], side, &Device::flex()));
     pollster::block_on(async {
         let (readout, verdict) = analyzer.verdict(&evidence, &labels, None).await?;
-        let (score, band) = rated(&verdict);
+        let score = analyzer.settings.calibration.score(verdict.logit);
+        let band = analyzer.settings.calibration.band(score);
         let cls = read_back(readout.cls.clone()).await?;
         let guessed = (0..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(0);
         let mut out = Outcome {
@@ -116,24 +114,26 @@ pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) ->
             family: sample.family.index(),
             guessed,
             recipe: sample.recipe.map_or("none", |r| r.id()),
-            degraded: taken(&serde_json::to_value(sample.degradation).unwrap_or_default()),
+            degraded: taken(
+                &sample.wild.map_or_else(|| serde_json::to_value(sample.degradation), serde_json::to_value).unwrap_or_default(),
+            ),
             answers: vec![],
             jpeg: None,
         };
         let seen = Seen { evidence: &evidence, readout: &readout, verdict: &verdict, band, labels: &labels };
-        for (task, scope) in questions(&sample, index, args) {
-            out.answers.push(ask(analyzer, &sample, &seen, (task, scope), args, index).await?);
+        let mut head = Head::default();
+        for (task, scope) in questions(&sample, sampler.set(), index, args) {
+            out.answers.push(ask(analyzer, &sample, (&seen, &mut head), (task, scope), args, index).await?);
         }
         if args.takes(args.flip_every, index) {
-            let (_, again) = analyzer.verdict(&encode(&jpeg(&sample.image)?), &labels, None).await?;
-            out.jpeg = Some(rated(&again));
+            out.jpeg = Some(Steady::of(analyzer, &pixels, &labels, score).await?);
         }
         Ok(out)
     })
 }
 
 /// What is asked of an image, the cheap question first.
-fn questions(sample: &Sample, index: u64, args: &Args) -> Vec<(Task, Scope)> {
+fn questions(sample: &Sample, set: RecipeSet, index: u64, args: &Args) -> Vec<(Task, Scope)> {
     if args.scores_only {
         return vec![];
     }
@@ -156,6 +156,7 @@ fn questions(sample: &Sample, index: u64, args: &Args) -> Vec<(Task, Scope)> {
     {
         all.extend([(Task::Loc, Scope::Box(b)), (Task::Age, Scope::Box(b))]);
     }
+    all.retain(|(_, scope)| set.is_first() || draw::is_clear(sample, *scope));
     all
 }
 
@@ -163,22 +164,24 @@ fn questions(sample: &Sample, index: u64, args: &Args) -> Vec<(Task, Scope)> {
 async fn ask(
     analyzer: &Analyzer,
     sample: &Sample,
-    seen: &Seen<'_>,
+    (seen, head): (&Seen<'_>, &mut Head),
     (task, scope): (Task, Scope),
     args: &Args,
     index: u64,
 ) -> Result<Answered> {
     let side = sample.image.width;
-    let truth = compose(sample, task, scope, 1);
+    let truth = compose(args.recipes, sample, task, scope, 1);
     let asked = asked(sample, scope, seen.labels, analyzer.settings.model.enc_image);
     let (made, artifact) = match &asked {
         None => {
-            let made = analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), 0, &mut Silent).await?.0;
+            let made =
+                analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), (0, head), &mut Silent).await?.0;
             (made, seen.verdict.artifact.clone())
         }
         Some(region) => {
             let (readout, verdict) = analyzer.verdict(seen.evidence, seen.labels, Some(region)).await?;
-            let made = analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), 0, &mut Silent).await?.0;
+            let made =
+                analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), (0, head), &mut Silent).await?.0;
             (made, verdict.artifact)
         }
     };
@@ -187,10 +190,14 @@ async fn ask(
             let masks = analyzer.fifa.segment(seen.evidence, hidden).masks;
             let [_, n, m, _] = masks.dims();
             let mut logits = read_back(masks).await?;
-            ground::join(&mut logits, &artifact);
-            let mut masks = enlarge(&logits, n, m, side);
-            masks.iter_mut().zip(&made.named).for_each(|(mask, named)| ground::keep_to(mask, &sample.labels, *named));
-            masks
+            if args.without_mask_rule {
+                enlarge(&logits, n, m, side)
+            } else {
+                ground::join(&mut logits, &artifact);
+                let mut masks = enlarge(&logits, n, m, side);
+                masks.iter_mut().zip(&made.named).for_each(|(mask, named)| ground::keep_to(mask, &sample.labels, *named));
+                masks
+            }
         }
         None => vec![],
     };
@@ -203,6 +210,8 @@ async fn ask(
         (Some(phrase), Some(concept)) => phrase_similarity(phrase, named(concept)),
         _ => 0.0,
     };
+    let gauge = Gauge::new(&sample.image, &sample.labels, &sample.mesh, None);
+    let measured = said.iter().zip(&made.named).map(|(m, named)| !measured::standing_out(&gauge, m, *named).is_empty()).collect();
     let fits = |(phrase, mask): (&String, &Mask)| {
         let leaves = fict::named(phrase).and_then(|c| fict::part_set(c.id));
         leaves.is_some_and(|set| consistent(mask, &fict::mask_of(&sample.labels, set, side, side)))
@@ -219,15 +228,16 @@ async fn ask(
         recalled: overlap.recalled(similar),
         claims: claims_signs(&text),
         contradicts: (scope == Scope::Image).then(|| contradicts(seen.band, &text, said.len())),
+        measured,
         consistent: phrases.iter().zip(&said).map(fits).collect(),
-        words: Pair::new(&text, &references(sample, task, scope, index, args.wordings)),
+        words: Pair::new(&text, &references(sample, task, scope, index, args)),
         masks: if args.worst.is_some() { said.iter().map(Rle::encode).collect() } else { vec![] },
         overlap,
     })
 }
 
 /// The annotator's question and answer; masks do not depend on the seed, wordings do.
-fn compose(sample: &Sample, task: Task, scope: Scope, seed: u64) -> Qa {
+fn compose(set: RecipeSet, sample: &Sample, task: Task, scope: Scope, seed: u64) -> Qa {
     let task = match task {
         Task::Age => text::Task::Age,
         Task::Loc => text::Task::Loc,
@@ -235,12 +245,13 @@ fn compose(sample: &Sample, task: Task, scope: Scope, seed: u64) -> Qa {
         Task::Det => text::Task::Det,
         Task::Cls => text::Task::Cls,
     };
-    text::compose(sample, task, scope, &mut SmallRng::seed_from_u64(seed))
+    draw::compose(set, sample, task, scope, &mut SmallRng::seed_from_u64(seed))
 }
 
 /// The annotator's answer in up to so many different wordings.
-fn references(sample: &Sample, task: Task, scope: Scope, index: u64, wordings: u64) -> Vec<String> {
-    let mut all: Vec<String> = (0..wordings).map(|k| bare(&compose(sample, task, scope, index * 16 + k).answer.text)).collect();
+fn references(sample: &Sample, task: Task, scope: Scope, index: u64, args: &Args) -> Vec<String> {
+    let wording = |k| bare(&compose(args.recipes, sample, task, scope, index * 16 + k).answer.text);
+    let mut all: Vec<String> = (0..args.wordings).map(wording).collect();
     all.sort();
     all.dedup();
     all
@@ -273,17 +284,6 @@ fn resized<T: Copy>(values: &[T], from: usize, to: usize) -> Vec<T> {
 fn taken(record: &serde_json::Value) -> Vec<String> {
     let was = |v: &serde_json::Value| !(v.is_null() || *v == false);
     record.as_object().map_or_else(Vec::new, |o| o.iter().filter(|(_, v)| was(v)).map(|(k, _)| k.clone()).collect())
-}
-
-/// The image as a JPEG and back.
-fn jpeg(image: &Rgb8) -> Result<Rgb8> {
-    let failed = |e: ::image::ImageError| Error::Io(format!("JPEG: {e}"));
-    let mut bytes = Vec::new();
-    ::image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, JPEG)
-        .encode(&image.data, image.width as u32, image.height as u32, ::image::ExtendedColorType::Rgb8)
-        .map_err(failed)?;
-    let back = ::image::load_from_memory(&bytes).map_err(failed)?.into_rgb8();
-    Ok(Rgb8 { width: image.width, height: image.height, data: back.into_raw() })
 }
 
 /// Mask logits `[n, m, m]` to the crop's pixels, bilinear, cut at 0.

@@ -8,7 +8,8 @@
 
 mod html;
 mod judge;
-mod plot;
+pub mod plot;
+mod steady;
 mod summary;
 mod worst;
 
@@ -58,7 +59,7 @@ pub struct Args {
     /// Every n-th image is also asked about a box (localisation and explanation), often one on nothing; 0 = never.
     #[arg(long, default_value_t = 0)]
     pub box_every: u64,
-    /// Every n-th image is judged again as a JPEG of quality 75; 0 = never.
+    /// Every n-th image is judged again as a JPEG of quality 75, and both after the product's own savings; 0 = never.
     #[arg(long, default_value_t = 0)]
     pub flip_every: u64,
     /// All parts, each as often as --explain-every says, where it has no number of its own.
@@ -67,9 +68,16 @@ pub struct Args {
     /// Wordings of the annotator that count as references of an answer; 1 as in the field's figures.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=16))]
     pub wordings: u64,
-    /// Recipes that training left out, separated by commas: the AUC is given for them and the others apart.
+    /// Recipes and degradations to draw from. `first` is the six recipes with mild degradations.
+    #[arg(long, value_enum, default_value = "all")]
+    pub recipes: RecipeSet,
+    /// Recipes that training left out, separated by commas: the AUC is given for them and the others apart. Not given: those
+    /// that the annotator keeps from training.
     #[arg(long, value_delimiter = ',', value_parser = recipe)]
     pub unseen: Vec<&'static str>,
+    /// Ablation: masks are those of the `[SEG]` states alone, not joined with the artifact map nor held to the named concept.
+    #[arg(long)]
+    pub without_mask_rule: bool,
     /// Scores only: no language model.
     #[arg(long)]
     pub scores_only: bool,
@@ -88,11 +96,17 @@ pub struct Args {
 }
 
 fn recipe(id: &str) -> Result<&'static str, String> {
-    let all: Vec<&'static str> = RecipeSet::First.recipes().iter().map(|r| r.id()).collect();
+    let all: Vec<&'static str> = RecipeSet::All.recipes().iter().map(|r| r.id()).collect();
     all.iter().find(|r| **r == id).copied().ok_or_else(|| format!("the recipes are {}", all.join(", ")))
 }
 
 impl Args {
+    /// Recipes of the set that training left out.
+    fn unseen(&self) -> Vec<&'static str> {
+        let kept = || self.recipes.recipes().iter().filter(|r| r.is_unseen()).map(|r| r.id()).collect();
+        if self.unseen.is_empty() { kept() } else { self.unseen.clone() }
+    }
+
     /// Whether image `index` takes a part that comes every n-th image.
     fn takes(&self, every: u64, index: u64) -> bool {
         let every = if every == 0 && self.full { self.explain_every.max(1) } else { every };
@@ -107,7 +121,8 @@ impl Args {
 pub fn run(args: &Args) -> Result<()> {
     let analyzer = load(&args.weights, "cpu")?;
     let split = Split::parse(&args.split).ok_or_else(|| Error::Request(format!("no split is called {}", args.split)))?;
-    let sampler = Sampler::new(Arc::new(Pack::open(&args.faces)?), split, args.seed)?.with_difficulty(0.0..=args.difficulty);
+    let sampler = Sampler::new(Arc::new(Pack::open(&args.faces)?), split, args.seed)?;
+    let sampler = sampler.with_difficulty(0.0..=args.difficulty).with_set(args.recipes);
     let bar = ProgressBar::new(args.count);
     if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {bar:30} {eta} left") {
         bar.set_style(style);

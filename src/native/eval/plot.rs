@@ -1,4 +1,4 @@
-//! Small plots as SVG: a unit square with a line or dots, and bars with names. Written by hand, because three plots do not pay
+//! Small plots as SVG: a unit square with a line or dots, bars with names, curves over steps. Written by hand, because these do not pay
 //! for a plotting library; colours come from the page's style sheet.
 
 use std::fmt::Write;
@@ -72,6 +72,42 @@ pub fn bars(title: &str, rows: &[(String, Option<f64>, String)]) -> String {
     out + "</svg>"
 }
 
+/// A figure over steps: every point thin, smoothed thick (`keep` of each new point; 1 = not smoothed). Points that are no
+/// number are left out.
+pub fn curve(title: &str, points: &[(f64, f64)], keep: f64) -> String {
+    const WIDTH: f64 = 230.0;
+    const HEIGHT: f64 = 120.0;
+    let points: Vec<(f64, f64)> = points.iter().copied().filter(|p| p.1.is_finite()).collect();
+    let range = |of: &dyn Fn(&(f64, f64)) -> f64| {
+        let (low, high) = points.iter().map(of).fold((f64::MAX, f64::MIN), |r, v| (r.0.min(v), r.1.max(v)));
+        (low, (high - low).max(1e-9))
+    };
+    let (x, y) = (range(&|p| p.0), range(&|p| p.1));
+    let at = |p: (f64, f64)| format!("{:.1} {:.1}", LEFT + (p.0 - x.0) / x.1 * WIDTH, TOP + 14.0 + (1.0 - (p.1 - y.0) / y.1) * HEIGHT);
+    let mut out = open(title, LEFT + WIDTH + 12.0, TOP + HEIGHT + 34.0);
+    let _ = write!(out, r#"<text x="{LEFT}" y="12">{}</text>"#, escape(title));
+    let (top, bottom) = (TOP + 14.0, TOP + 14.0 + HEIGHT);
+    let _ = write!(out, r#"<path class="grid" d="M{LEFT} {top}H{0}M{LEFT} {bottom}H{0}"/>"#, LEFT + WIDTH);
+    if points.is_empty() {
+        return out + "</svg>";
+    }
+    for (value, height) in [(y.0 + y.1, top), (y.0, bottom)] {
+        let _ = write!(out, r#"<text x="{}" y="{}" text-anchor="end">{value:.3}</text>"#, LEFT - 6.0, height + 4.0);
+    }
+    let _ = write!(out, r#"<text x="{}" y="{}" text-anchor="end">step {}</text>"#, LEFT + WIDTH, bottom + 16.0, x.0 + x.1);
+    let path = |points: &mut dyn Iterator<Item = (f64, f64)>| points.map(at).collect::<Vec<_>>().join("L");
+    let mut mean = points[0].1;
+    let smooth = path(&mut points.iter().map(|p| {
+        mean += keep * (p.1 - mean);
+        (p.0, mean)
+    }));
+    if keep < 1.0 {
+        let _ = write!(out, r#"<path class="thin" d="M{}"/>"#, path(&mut points.iter().copied()));
+    }
+    let _ = write!(out, r#"<path class="line" d="M{smooth}"/>"#);
+    out + "</svg>"
+}
+
 fn open(title: &str, width: f64, height: f64) -> String {
     let title = escape(title);
     format!(
@@ -102,6 +138,13 @@ mod tests {
         let svg = square("t", "x", "y", &[Mark::Line(vec![(0.0, 0.0), (1.0, 1.0)]), Mark::Dots(vec![(0.5, 0.5, 1.0)])]);
         assert!(svg.contains(r#"<path class="line" d="M52.0 314.0L352.0 14.0"/>"#), "{svg}");
         assert!(svg.contains(r#"cx="202.0" cy="164.0" r="16.0""#), "{svg}");
+    }
+
+    #[test]
+    fn a_curve_spans_its_values() {
+        let svg = curve("loss", &[(0.0, 4.0), (5.0, f64::NAN), (10.0, 2.0)], 1.0);
+        assert!(svg.contains(r#"d="M52.0 28.0L282.0 148.0"/>"#) && svg.contains(">4.000<") && svg.contains("step 10"), "{svg}");
+        assert!(curve("none", &[], 0.1).ends_with("</svg>"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::Args;
 use super::judge::{Answered, Outcome, Place};
+use super::steady::Steady;
 use crate::analyze::report::Band;
 use crate::native::metrics::{self, coco, mean, reliability, text};
 use crate::text::{Family, Task};
@@ -18,12 +19,14 @@ pub fn summary(all: &[Outcome], weights_sha256: &str, args: &Args) -> Value {
     }
     let loc = |place: Place| Value::from(grounded(&of(Task::Loc, place), false));
     let on_nothing: Vec<&Answered> = answers.iter().copied().filter(|a| a.place == Place::Box && !a.found).collect();
-    let jpeg: Vec<(&Outcome, (f32, Band))> = all.iter().filter_map(|o| Some((o, o.jpeg?))).collect();
+    let jpeg: Vec<(&Outcome, Steady)> = all.iter().filter_map(|o| Some((o, o.jpeg?))).collect();
     json!({
         "n_images": all.len(),
         "split": args.split,
         "seed": args.seed,
         "difficulty": [0.0, args.difficulty],
+        "recipes": args.recipes,
+        "without_mask_rule": args.without_mask_rule,
         "weights_sha256": weights_sha256,
         "det": det(all, args),
         "cls": { "macro_f1": macro_f1(all), "classes": "none, face_swap, reenactment, attribute_edit (no recipe makes entire_synthesis)" },
@@ -34,11 +37,27 @@ pub fn summary(all: &[Outcome], weights_sha256: &str, args: &Args) -> Value {
         "wordings": args.wordings,
         "box_on_nothing": metrics::rate(&on_nothing, |a| !a.claims && a.overlap.predicted() == 0),
         "n_box_on_nothing": on_nothing.len(),
-        "band_flip_jpeg75": metrics::rate(&jpeg, |(o, again)| o.band != again.1),
-        "score_shift_jpeg75": mean(jpeg.iter().map(|(o, again)| f64::from((o.score - again.0).abs()))),
+        "band_flip_jpeg75": metrics::rate(&jpeg, |(_, again)| again.shown[0] != again.shown[1]),
+        "band_flip_jpeg75_first": metrics::rate(&jpeg, |(o, again)| o.band != again.band),
+        "score_shift_jpeg75": mean(jpeg.iter().map(|(o, again)| f64::from((o.score - again.score).abs()))),
+        "shown": shown(&jpeg),
         "n_jpeg75": jpeg.len(),
         "answers_parse": metrics::rate(&answers, |a| a.parses),
         "n_answers": answers.len(),
+    })
+}
+
+/// Bands as the product shows them after its own savings, of the images that were judged so.
+fn shown(all: &[(&Outcome, Steady)]) -> Value {
+    let share = |of: &dyn Fn(Band) -> bool, among: &dyn Fn(&Outcome) -> bool| {
+        let group: Vec<Band> = all.iter().filter(|(o, _)| among(o)).map(|(_, s)| s.shown[0]).collect();
+        metrics::rate(&group, |b| of(*b))
+    };
+    json!({
+        "false_alarm": share(&|b| b >= Band::Signs, &|o| !o.forged),
+        "flagged_forged": share(&|b| b >= Band::Signs, &|o| o.forged),
+        "inconclusive": share(&|b| b == Band::Inconclusive, &|_| true),
+        "n": all.len(),
     })
 }
 
@@ -55,7 +74,8 @@ fn det(all: &[Outcome], args: &Args) -> Value {
         let group: Vec<(f32, bool)> = all.iter().filter(|o| !o.forged || among(o)).map(|o| (o.score, o.forged)).collect();
         metrics::roc_auc(&group)
     };
-    let unseen = |o: &Outcome| args.unseen.contains(&o.recipe);
+    let kept = args.unseen();
+    let unseen = |o: &Outcome| kept.contains(&o.recipe);
     let by = |key: &dyn Fn(&Outcome) -> &'static str| {
         let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
         all.iter().filter(|o| o.forged).for_each(|o| *groups.entry(key(o)).or_default() += 1);
@@ -71,9 +91,9 @@ fn det(all: &[Outcome], args: &Args) -> Value {
     let reliability = reliability::table(&scores, reliability::BINS);
     json!({
         "auc": metrics::roc_auc(&scores),
-        "auc_seen": if args.unseen.is_empty() { None } else { auc(&|o| !unseen(o)) },
-        "auc_unseen": if args.unseen.is_empty() { None } else { auc(&unseen) },
-        "unseen": args.unseen,
+        "auc_seen": if kept.is_empty() { None } else { auc(&|o| !unseen(o)) },
+        "auc_unseen": if kept.is_empty() { None } else { auc(&unseen) },
+        "unseen": kept,
         "eer": metrics::eer(&scores),
         "ece": reliability::ece(&reliability),
         "reliability": reliability,
@@ -117,6 +137,8 @@ fn grounded(answers: &[&Answered], texts: bool) -> Map<String, Value> {
         "answers_with_masks_forged": with_masks(true),
         "answers_with_masks_untouched": with_masks(false),
         "claims_right": mean(answers.iter().map(|a| share(a.claims == a.found))),
+        "measured_forged": mean(found(true).flat_map(|a| &a.measured).map(|m| share(*m))),
+        "measured_untouched": mean(found(false).flat_map(|a| &a.measured).map(|m| share(*m))),
         "consistency": mean(answers.iter().flat_map(|a| &a.consistent).map(|c| share(*c))),
         "contradiction": contradiction(answers),
         "n": answers.len(),
@@ -199,6 +221,7 @@ mod tests {
             claims,
             contradicts: (place == Place::Image).then_some(!claims),
             consistent: said.iter().map(|_| true).collect(),
+            measured: said.iter().map(|_| true).collect(),
             words,
             masks: vec![],
         }
@@ -220,8 +243,8 @@ mod tests {
         ];
         all[1].answers = vec![answered(Task::Loc, Place::Image, &[], std::slice::from_ref(&left), false)];
         all[2].answers = vec![answered(Task::Loc, Place::Box, &[left], &[], true)];
-        all[2].jpeg = Some((0.5, Band::Inconclusive));
-        all[3].jpeg = Some((0.4, Band::Inconclusive));
+        all[2].jpeg = Some(Steady { score: 0.5, band: Band::Inconclusive, shown: [Band::Inconclusive; 2] });
+        all[3].jpeg = Some(Steady { score: 0.4, band: Band::Inconclusive, shown: [Band::Signs, Band::Inconclusive] });
         all
     }
 
@@ -246,13 +269,17 @@ mod tests {
         near(&s["cls"]["macro_f1"], 1.0);
         near(&s["loc"]["image"]["miou"], 0.5);
         near(&s["loc"]["image"]["recall"], 0.5);
+        near(&s["loc"]["image"]["measured_forged"], 1.0);
         near(&s["loc"]["image"]["contradiction"], 0.5);
         near(&s["age"]["miou_sym"], 0.5);
         near(&s["age"]["ap50"], 1.0);
         near(&s["age"]["rouge_l"], 1.0);
         near(&s["box_on_nothing"], 0.5);
         near(&s["band_flip_jpeg75"], 0.5);
+        near(&s["band_flip_jpeg75_first"], 0.5);
         near(&s["score_shift_jpeg75"], 0.2);
+        near(&s["shown"]["false_alarm"], 0.5);
+        near(&s["shown"]["inconclusive"], 0.5);
         near(&s["answers_parse"], 1.0);
     }
 

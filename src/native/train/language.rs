@@ -12,6 +12,7 @@ use crate::model::presence::presence;
 use crate::model::region::RegionMask;
 use crate::model::states::Readout;
 use crate::model::vision::{Vision, crops_to_tensor};
+use crate::native::annotate::talk;
 use crate::native::annotate::text::{self, Qa, Scope};
 use crate::native::annotate::{Sample, Sampler};
 use crate::native::train::Args;
@@ -132,7 +133,7 @@ pub fn train(setup: &Setup, vision: Vision, mut language: Language, device: &Dev
 fn turn(cfg: &ModelConfig, sampler: &Sampler, vision: &Vision, tokenizer: &Tokenizer, index: u64) -> Result<Turn> {
     let sample = sampler.sample(index)?;
     let mut rng = SmallRng::seed_from_u64(index ^ 0x0051_u64.rotate_left(40));
-    let qa = text::draw(&sample, &mut rng);
+    let qa = talk::draw::draw(sampler.set(), &sample, &mut rng);
     let (question, region) = ask(&qa, &sample, cfg.enc_image, &mut rng);
     let layout = Layout { visual: cfg.visual_tokens(), states: 2 + cfg.dec_states, region: usize::from(region.is_some()) };
     let prompt = prompt(tokenizer, layout, &question)?;

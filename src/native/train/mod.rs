@@ -6,15 +6,19 @@
 
 pub mod batch;
 pub mod calibrate;
+pub mod config;
+pub mod curve;
+pub mod ema;
 pub mod language;
 pub mod losses;
 pub mod residual;
 pub mod schedule;
+pub mod summed;
 pub mod vision;
 
 use crate::error::{Error, Result};
 use crate::model::{Vision, fifa::Language};
-use crate::native::annotate::{Pack, Sampler, Split};
+use crate::native::annotate::{Pack, RecipeSet, Sampler, Split};
 use crate::native::convert::is_frozen;
 use crate::native::export::export;
 use crate::native::{device, files};
@@ -27,8 +31,13 @@ use std::sync::Arc;
 pub const TRAINED_FILE: &str = "trained.safetensors";
 
 /// Arguments of `train`.
-#[derive(clap::Args)]
+#[derive(clap::Args, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Args {
+    /// Options from a JSON file, by their names; what stands on the command line wins.
+    #[arg(long)]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
     /// residual, then vision, then language, then calibrate.
     #[arg(value_parser = ["residual", "vision", "language", "calibrate"])]
     pub stage: String,
@@ -47,6 +56,12 @@ pub struct Args {
     /// Samples a step.
     #[arg(long, default_value_t = 4)]
     pub batch: usize,
+    /// Batches whose gradients are summed before a step.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub accumulate: u32,
+    /// What is validated and kept is the moving average of the weights over about 1 / (1 - this) steps; 0 = the last weights.
+    #[arg(long, default_value_t = 0.0)]
+    pub ema: f32,
     /// Peak learning rate.
     #[arg(long, default_value_t = 4e-4)]
     pub lr: f64,
@@ -65,6 +80,9 @@ pub struct Args {
     /// Forgeries from crude (0) to this subtle (1).
     #[arg(long, default_value_t = 0.5)]
     pub difficulty: f32,
+    /// Recipes and degradations to draw from. `first` is the six recipes with mild degradations; `seen` is all that training may see.
+    #[arg(long, value_enum, default_value = "seen")]
+    pub recipes: RecipeSet,
     /// Draw only the first so many samples over and over: a check that a model can learn them by heart. 0 = off.
     #[arg(long, default_value_t = 0)]
     pub repeat: u64,
@@ -85,8 +103,14 @@ pub fn run(args: &Args) -> Result<()> {
     let weights = files::read(&args.weights)?;
     let cfg = weights.settings.model;
     let pack = Arc::new(Pack::open(&args.faces)?);
-    let sampler = Arc::new(Sampler::new(pack.clone(), Split::Train, args.seed)?.with_difficulty(0.0..=args.difficulty));
-    let val = Sampler::new(pack, Split::Val, args.seed ^ 0x7a11)?.with_difficulty(0.0..=args.difficulty);
+    if !args.recipes.may_train() {
+        return Err(Error::Request("this set holds recipes that training must not see".into()));
+    }
+    let draw = |pack, split, seed| Sampler::new(pack, split, seed).map(|s| s.with_difficulty(0.0..=args.difficulty).with_set(args.recipes));
+    let sampler = Arc::new(draw(pack.clone(), Split::Train, args.seed)?);
+    let val = draw(pack, Split::Val, args.seed ^ 0x7a11)?;
+    let options = serde_json::to_value(args).map_err(|e| Error::Io(e.to_string()))?;
+    config::keep(&args.out, &args.stage, &options)?;
     let (device, label) = device::choose(&args.device)?;
     eprintln!("training on {label}: {} photos", sampler.photos());
     let mut tensors = weights.tensors;
@@ -107,6 +131,8 @@ pub fn run(args: &Args) -> Result<()> {
                 out: args.out.clone(),
                 steps: args.steps,
                 batch: args.batch,
+                accumulate: args.accumulate,
+                ema: args.ema,
                 lr: args.lr,
                 seed: args.seed,
                 loaders: args.loaders,

@@ -11,11 +11,13 @@ use crate::native::annotate::{Sample, Sampler};
 use crate::native::metrics;
 use crate::native::train::Args;
 use crate::native::train::batch::{TrunkData, shrink};
+use crate::native::train::ema::Ema;
 use crate::native::train::losses::{bce, cross_entropy, evidence};
 use crate::native::train::schedule::{Journal, cosine};
+use crate::native::train::summed::Summed;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::AdamWConfig;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
@@ -38,14 +40,16 @@ pub fn train(
     let mut optimiser =
         AdamWConfig::new().with_weight_decay(0.02).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
     let mut journal = Journal::open(&args.out, "residual")?;
+    let mut ema = Ema::new(args.ema);
     let mut step = 0;
     if let Some(at) = journal.resume() {
         model = model.try_load_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
         optimiser = optimiser.load(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
+        ema.load(&model, &journal.average_path(), at)?;
         step = at;
     }
     let (send, samples) = sync_channel(16);
-    let next = Arc::new(AtomicU64::new((step * args.batch) as u64));
+    let next = Arc::new(AtomicU64::new((step * args.batch * args.accumulate as usize) as u64));
     let trunk = super::inner(&trunk);
     for _ in 0..args.loaders.max(1) {
         let (sampler, send, next, trunk, side) = (sampler.clone(), send.clone(), next.clone(), trunk.clone(), cfg.enc_image);
@@ -63,27 +67,32 @@ pub fn train(
     drop(send);
     let (started, first) = (Instant::now(), step);
     while step < args.steps {
-        let batch = (0..args.batch)
-            .map(|_| samples.recv().map_err(|_| Error::Model("the sample threads ended".into()))?)
-            .collect::<Result<Vec<(TrunkData, Sample)>>>()?;
         let lr = args.lr * cosine(step, 50, args.steps);
-        let (loss, parts) = loss(cfg, &model, &batch, device);
-        let value = loss.clone().into_scalar::<f32>();
-        if value.is_finite() {
-            let grads = GradientsParams::from_grads(loss.backward(), &model);
+        let mut summed = Summed::new(args.accumulate);
+        for _ in 0..args.accumulate {
+            let batch = (0..args.batch)
+                .map(|_| samples.recv().map_err(|_| Error::Model("the sample threads ended".into()))?)
+                .collect::<Result<Vec<(TrunkData, Sample)>>>()?;
+            let (loss, parts) = loss(cfg, &model, &batch, device);
+            summed.add(&model, loss, &parts);
+        }
+        let (value, parts, grads) = summed.take();
+        if let Some(grads) = grads {
             model = optimiser.step(lr, model, grads);
+            ema.update(&model);
         }
         step += 1;
         journal.log(step, lr, value, &parts, started.elapsed().as_secs_f64() / (step - first) as f64)?;
         if step % args.save_every == 0 || step == args.steps {
             model.clone().save_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
             optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
+            ema.save(&model, &journal.average_path())?;
             journal.saved(step)?;
-            let report = validate(cfg, (&trunk, &super::inner(&model)), val, args.validate)?;
+            let report = validate(cfg, (&trunk, &super::inner(&ema.averaged(&model))), val, args.validate)?;
             journal.note(step, &report)?;
         }
     }
-    Ok(model)
+    Ok(ema.averaged(&model))
 }
 
 fn loss(

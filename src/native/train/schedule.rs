@@ -1,6 +1,6 @@
 //! Learning-rate schedule, and the journal of a run: metrics file, where to resume, console line.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub fn cosine(step: usize, warm_up: usize, steps: usize) -> f64 {
     0.02 + 0.98 * 0.5 * (1.0 + (std::f64::consts::PI * x.min(1.0)).cos())
 }
 
-/// Files of one stage of a run: `NAME.bpk`, `NAME.optimiser`, `NAME.step`, `NAME.jsonl`.
+/// Files of one stage of a run: `NAME.bpk`, `NAME.ema.bpk`, `NAME.optimiser`, `NAME.step`, `NAME.jsonl`.
 pub struct Journal {
     dir: PathBuf,
     name: &'static str,
@@ -41,6 +41,11 @@ impl Journal {
     /// Where the model's checkpoint is.
     pub fn model_path(&self) -> PathBuf {
         self.dir.join(format!("{}.bpk", self.name))
+    }
+
+    /// Where the moving average of the weights is.
+    pub fn average_path(&self) -> PathBuf {
+        self.dir.join(format!("{}.ema.bpk", self.name))
     }
 
     /// Where the optimiser's moments are.
@@ -81,13 +86,14 @@ impl Journal {
         Ok(())
     }
 
-    /// A validation line.
+    /// A validation line; the page of curves is written anew.
     ///
     /// # Errors
     /// [`Error::Io`]
     pub fn note(&mut self, step: usize, text: &str) -> Result<()> {
         eprintln!("step {step} validation: {text}");
-        writeln!(self.metrics, "{}", serde_json::json!({ "step": step, "validation": text })).map_err(Error::from)
+        writeln!(self.metrics, "{}", serde_json::json!({ "step": step, "validation": text }))?;
+        super::curve::write(&self.dir, self.name)
     }
 }
 

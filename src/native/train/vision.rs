@@ -8,11 +8,13 @@ use crate::model::vision::{Vision, crops_to_tensor};
 use crate::native::annotate::Sampler;
 use crate::native::metrics;
 use crate::native::train::batch::{Prepared, SEG_ASKED, TrunkData, prepare, stream};
+use crate::native::train::ema::Ema;
 use crate::native::train::losses::{bce, cross_entropy, evidence as evidence_loss, masks, parsing};
 use crate::native::train::schedule::{Journal, cosine};
+use crate::native::train::summed::Summed;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::AdamWConfig;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::path::PathBuf;
@@ -28,6 +30,10 @@ pub struct VisionRun {
     pub steps: usize,
     /// Samples a step.
     pub batch: usize,
+    /// Batches a step.
+    pub accumulate: u32,
+    /// Decay of the moving average; 0 = none.
+    pub ema: f32,
     /// Peak learning rate.
     pub lr: f64,
     /// Seed of the data.
@@ -70,38 +76,45 @@ pub fn train(
     let mut optimiser =
         AdamWConfig::new().with_weight_decay(0.02).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
     let mut journal = Journal::open(&run.out, "vision")?;
+    let mut ema = Ema::new(run.ema);
     let mut step = 0;
     if let Some(at) = journal.resume() {
         model = model.try_load_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
         optimiser = optimiser.load(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
+        ema.load(&model, &journal.average_path(), at)?;
         step = at;
     }
     let frozen = model.trunk.clone().valid();
-    let samples = stream(cfg, sampler, &frozen, (step * run.batch) as u64, run.loaders);
+    let samples = stream(cfg, sampler, &frozen, (step * run.batch * run.accumulate as usize) as u64, run.loaders);
     let started = Instant::now();
     let first = step;
     while step < run.steps {
-        let batch = (0..run.batch)
-            .map(|_| samples.recv().map_err(|_| Error::Model("the sample threads ended".into()))?)
-            .collect::<Result<Vec<_>>>()?;
         let lr = run.lr * cosine(step, 60, run.steps);
-        let (loss, parts) = loss(cfg, &model, &batch, device);
-        let value = loss.clone().into_scalar::<f32>();
-        if value.is_finite() {
-            let grads = GradientsParams::from_grads(loss.backward(), &model);
+        let mut summed = Summed::new(run.accumulate);
+        for _ in 0..run.accumulate {
+            let batch = (0..run.batch)
+                .map(|_| samples.recv().map_err(|_| Error::Model("the sample threads ended".into()))?)
+                .collect::<Result<Vec<_>>>()?;
+            let (loss, parts) = loss(cfg, &model, &batch, device);
+            summed.add(&model, loss, &parts);
+        }
+        let (value, parts, grads) = summed.take();
+        if let Some(grads) = grads {
             model = optimiser.step(lr, model, grads);
+            ema.update(&model);
         }
         step += 1;
         journal.log(step, lr, value, &parts, started.elapsed().as_secs_f64() / (step - first) as f64)?;
         if step % run.save_every == 0 || step == run.steps {
             model.clone().save_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
             optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
+            ema.save(&model, &journal.average_path())?;
             journal.saved(step)?;
-            let report = validate(cfg, &model.clone().valid(), val, run.validate)?;
+            let report = validate(cfg, &ema.averaged(&model).valid(), val, run.validate)?;
             journal.note(step, &report)?;
         }
     }
-    Ok(model)
+    Ok(ema.averaged(&model))
 }
 
 /// Whole loss of a batch, and its parts by name.

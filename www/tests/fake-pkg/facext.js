@@ -8,17 +8,30 @@
 const FAKE = {
   faces: [[0.3, 0.2, 0.4, 0.6]], // shares of the photo
   token_ms: 4, // pause after each token
+  open_busy_ms: 0, // a photo that takes that long to open, in one call
   busy_ms: 0, // one call that blocks the worker's thread, in the middle
   crash: '', // 'panic' | 'silent' (uncaught, the promise never settles) | 'lost' (device.lost)
   build_fails: 0, // how many builds fail before one works
   crash_times: 0, // how many analyses crash before one works; remembered across workers
   band: 'signs',
   facts: [{ key: 'format', value: 'PNG, RGB' }, { key: 'software', value: '<b>Paint</b> 1.0' }], // of each photo
+  spread: null, // bands of the savings; null: those of the answer
+  spread_ms: 0, // pause before each of them
+  spread_busy_ms: 0, // and a call that blocks the worker's thread
+  warnings: [], // of each report
   answer: null, // spans [text, mask or null] instead of the usual ones
 };
 
 /** Leaves of the fake's concept tree as ellipses on the face box: centre and radii, shares of it. */
 const LEAVES = { left_eyebrow: [0.3, 0.32, 0.17, 0.05], right_eyebrow: [0.7, 0.32, 0.17, 0.05], nose: [0.5, 0.55, 0.1, 0.15], mouth: [0.5, 0.77, 0.2, 0.08] };
+
+/** What stands out at a mask, by its concept. */
+const MEASURED = {
+  left_eyebrow: [
+    { measure: 'sharpness', value: -2.1, unit: 'octaves', median: 0.3, spread: 0.5 },
+    { measure: 'blue', value: 18, unit: 'levels', median: 2, spread: 4 },
+  ],
+};
 
 const fault = (code, detail) => ({ code, detail });
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -86,6 +99,7 @@ export class Engine {
       throw fault('image.truncated', name);
     }
     const { width, height } = bitmap;
+    block(this.#fake.open_busy_ms);
     bitmap.close();
     const none = name.includes('cat');
     const faces = none ? [] : this.#fake.faces.map((f) => ({ box: [f[0] * width, f[1] * height, f[2] * width, f[3] * height].map(Math.round) }));
@@ -139,10 +153,34 @@ export class Engine {
       faces.push({ box, ...verdict, answer: text.map((s) => s.text).join(''), spans: text, masks });
     }
     return {
-      status: this.#photo.status, reason: this.#photo.reason, request, file: this.#photo.file, faces, warnings: [],
+      status: this.#photo.status, reason: this.#photo.reason, request, file: this.#photo.file, faces, warnings: this.#fake.warnings,
       program: { version: '0.0.0-fake', weights_sha256: '0'.repeat(64), device: this.#device.kind, preset: 'fake' },
       timings_ms: { total: performance.now() - started },
     };
+  }
+
+  async spread(report, emit) {
+    if (!this.#photo || report.file.sha256 !== this.#photo.file.sha256) throw fault('request.bad', 'another photo');
+    this.#cancelled = false;
+    const wider = structuredClone(report);
+    for (const face of wider.faces) {
+      const index = this.#photo.faces.findIndex(({ box }) => box.every((v, i) => v === face.box[i]));
+      emit({ type: 'stage', stage: 'spread', face: index });
+      const tried = [];
+      for (const [i, how] of ['jpeg_75', 'jpeg_50', 'half_size'].entries()) {
+        block(this.#fake.spread_busy_ms);
+        await wait(this.#fake.spread_ms);
+        if (this.#cancelled) throw fault('cancelled', '');
+        tried.push({ how, score: 0.7 - i / 100, band: this.#fake.spread?.[i] ?? face.band });
+        emit({ type: 'trial', face: index, ...tried[i] });
+      }
+      face.spread = { low: 0.68, high: 0.71, tried };
+      if (tried.some(({ band }) => band !== face.band)) {
+        Object.assign(face, { band: 'inconclusive', family: 'none' });
+        wider.warnings = [...new Set([...wider.warnings, 'spread_crosses_bands'])];
+      }
+    }
+    return wider;
   }
 
   parts(face) {
@@ -244,5 +282,5 @@ function ellipse(width, height, cx, cy, rx, ry, quality, concept) {
       counts += String.fromCharCode(c + 48);
     }
   });
-  return { rle: { size: [height, width], counts }, bbox: [cx - rx, cy - ry, 2 * rx, 2 * ry].map(Math.round), quality, concept };
+  return { rle: { size: [height, width], counts }, bbox: [cx - rx, cy - ry, 2 * rx, 2 * ry].map(Math.round), quality, concept, measured: MEASURED[concept] ?? [] };
 }

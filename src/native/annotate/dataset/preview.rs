@@ -9,7 +9,7 @@ use super::record::Record;
 use super::shard;
 use crate::error::{Error, Result};
 use crate::image::{self, png};
-use crate::native::annotate::evidence::norms;
+use crate::measure::norms;
 use crate::native::annotate::talk::Basis;
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1180px;padding:0 1rem;color:#1b1f24;background:#fff}\

@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::fict::{self, lift};
 use crate::image::{Mask, Rgb8, Rle};
-use crate::native::annotate::evidence::Gauge;
-use crate::native::annotate::sampler::Sample;
+use crate::native::annotate::sampler::{self, Sample};
 use crate::native::annotate::talk::{self, Sentence};
 use crate::native::annotate::text::{Scope, Task};
 use crate::native::annotate::wild::Wild;
@@ -87,12 +86,12 @@ pub struct Named {
 /// Rounds the mesh to what is stored, and what follows from it: labels, hits, concepts. Measurements use the stored numbers.
 fn settle(sample: &mut Sample) {
     let side = sample.image.width;
-    for p in &mut sample.mesh {
+    for p in sample.mesh.iter_mut().chain(&mut sample.twin_mesh) {
         *p = [(p[0] * 64.0).round() / 64.0, (p[1] * 64.0).round() / 64.0, 0.0];
     }
     sample.labels = fict::part_labels(&sample.mesh, side, side);
     sample.hits = lift::hits(&sample.labels, &sample.artifact);
-    sample.concepts = lift::lifted(&sample.labels, &sample.hits);
+    sample.concepts = sampler::concepts(sample.recipe, &sample.labels, &sample.hits);
 }
 
 /// Record and PNG of a sample. `seed` draws the wording.
@@ -103,8 +102,7 @@ pub fn write(mut sample: Sample, index: u64, seed: u64) -> Result<(Record, Vec<u
     settle(&mut sample);
     let mut rng = SmallRng::seed_from_u64(seed ^ index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let turns = {
-        let gauge = Gauge::new(&sample.image, &sample.labels, &sample.mesh, Some(&sample.artifact));
-        let twin = sample.twin.as_ref().map(|t| Gauge::new(t, &sample.labels, &sample.mesh, Some(&sample.artifact)));
+        let (gauge, twin) = sample.gauges();
         talk::turns(&sample, &gauge, twin.as_ref(), &mut rng)
     };
     let family = serde_json::to_value(sample.family).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default();

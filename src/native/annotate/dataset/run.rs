@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{card, record, shard, source};
 use crate::error::{Error, Result};
 use crate::image::sha256_hex;
+use crate::native::annotate::nets::Nets;
 use crate::native::annotate::pack::Split;
 use crate::native::annotate::sampler::Sampler;
 use crate::native::annotate::set::RecipeSet;
@@ -28,6 +29,9 @@ pub struct Terms {
     pub photos: usize,
     pub persons: usize,
     pub skipped: usize,
+    /// Networks borrowed, and recipes of the set left out for want of one.
+    pub networks: Vec<String>,
+    pub left_out: Vec<String>,
 }
 
 /// What to make.
@@ -46,6 +50,7 @@ pub struct Job {
     /// Indices to make, aligned to shards; `None`: all.
     pub range: Option<(u64, u64)>,
     pub jobs: usize,
+    pub nets: Nets,
 }
 
 /// What was done.
@@ -75,7 +80,7 @@ pub fn run(job: &Job) -> Result<Done> {
     let terms = terms(job, &source);
     std::fs::create_dir_all(&job.out).map_err(|e| Error::Io(format!("{}: {e}", job.out.display())))?;
     agree(&job.out, &terms)?;
-    let sampler = Sampler::over_all(Arc::new(source.pack), job.seed)?.with_set(job.set).with_side(job.side);
+    let sampler = Sampler::over_all(Arc::new(source.pack), job.seed)?.with_set(job.set).with_nets(job.nets.clone()).with_side(job.side);
     let bar = source::bar(to - from, "annotating");
     let (mut made, mut kept) = (0, 0);
     let clock = std::time::Instant::now();
@@ -110,7 +115,7 @@ pub fn run(job: &Job) -> Result<Done> {
         made += last - first;
     }
     bar.finish_and_clear();
-    let whole = card::write(&job.out, &terms)?;
+    let whole = card::write(&job.out, &head(&terms))?.is_some();
     Ok(Done { made, kept, skipped, whole, seconds: clock.elapsed().as_secs_f64() })
 }
 
@@ -139,11 +144,42 @@ fn terms(job: &Job, source: &source::Source) -> Terms {
         photos: source.pack.photos.len(),
         persons: persons.len(),
         skipped: source.skipped.len(),
+        networks: job.nets.sources(),
+        left_out: job.set.recipes().iter().filter(|&&r| !job.nets.can(r)).map(|r| r.id().to_string()).collect(),
+    }
+}
+
+fn head(terms: &Terms) -> card::Head {
+    let list = |words: &[String]| if words.is_empty() { "none".to_string() } else { words.join("; ") };
+    let set = serde_json::to_value(terms.set).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default();
+    let row = |k: &str, v: String| [k.to_string(), v];
+    card::Head {
+        count: terms.count,
+        shard: terms.shard,
+        side: terms.side,
+        altered: "altered by this program",
+        pairs: "Indices 2n and 2n + 1 are one photo, crop and degradation, untouched and altered. No entire synthesis: no generator \
+                with a clean licence was at hand.",
+        masks: "Altered parts are exact masks (no threshold); whether they can be seen after the degradation is another matter: \
+                difficulty goes from crude to nearly invisible.",
+        rows: vec![
+            row("program", terms.program.clone()),
+            row("seed", terms.seed.to_string()),
+            row("recipe set", format!("`{set}`")),
+            row("split", terms.split.clone()),
+            row("photos, persons, files skipped", format!("{}, {}, {}", terms.photos, terms.persons, terms.skipped)),
+            row("photos' hash", format!("`{}`", terms.photos_sha256)),
+            row("networks borrowed", list(&terms.networks)),
+            row("recipes left out for want of a network", list(&terms.left_out)),
+        ],
     }
 }
 
 /// Writes the terms, or compares them with those already there.
-fn agree(out: &Path, terms: &Terms) -> Result<()> {
+///
+/// # Errors
+/// `request.bad` if others are there; `io.failed`.
+pub fn agree(out: &Path, terms: &impl Serialize) -> Result<()> {
     let path = out.join("run.json");
     let text = serde_json::to_string_pretty(terms).map_err(|e| Error::Io(e.to_string()))?;
     match std::fs::read_to_string(&path) {

@@ -31,6 +31,9 @@ pub struct Summary {
     pub findings: BTreeMap<String, u64>,
     /// Forged samples in whose answers at least one measurement stands out.
     pub explained: u64,
+    /// Pairs left out, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub refused: Vec<[String; 2]>,
 }
 
 /// Name of the shard that begins with this index.
@@ -41,6 +44,11 @@ pub fn name(first: u64, size: u64) -> String {
 /// Whether the shard is whole.
 pub fn is_done(dir: &Path, file: &str) -> bool {
     dir.join(file).is_file() && dir.join(summary_name(file)).is_file()
+}
+
+/// The files of a shard.
+pub fn files(file: &str) -> [String; 2] {
+    [file.to_string(), summary_name(file)]
 }
 
 fn summary_name(file: &str) -> String {
@@ -92,6 +100,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Notes a pair that was left out.
+    pub fn refuse(&mut self, name: String, why: String) {
+        self.summary.refused.push([name, why]);
+    }
+
     /// Closes the file, writes the summary, gives the shard its name.
     ///
     /// # Errors
@@ -133,7 +146,7 @@ impl Summary {
                 Basis::Measured(claims) => {
                     for c in claims.iter().filter(|c| c.stands_out) {
                         explained = true;
-                        *self.findings.entry(crate::native::annotate::evidence::norms::name(c.measure)).or_default() += 1;
+                        *self.findings.entry(crate::measure::norms::name(c.measure)).or_default() += 1;
                     }
                     "measured"
                 }
@@ -151,6 +164,7 @@ impl Summary {
         self.bytes += o.bytes;
         self.turns += o.turns;
         self.explained += o.explained;
+        self.refused.extend_from_slice(&o.refused);
         for (to, from) in [
             (&mut self.recipes, &o.recipes),
             (&mut self.families, &o.families),

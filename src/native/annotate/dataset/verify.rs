@@ -16,9 +16,9 @@ use super::shard;
 use crate::error::{Error, Result};
 use crate::fict;
 use crate::image::Mask;
-use crate::native::annotate::evidence::{Finding, Gauge, Measure};
+use crate::measure::{Finding, Gauge, Measure};
 use crate::native::annotate::talk::{Basis, Claim};
-use crate::native::annotate::wording;
+use crate::native::annotate::{text, wording};
 use crate::text::Family;
 
 /// Counts by basis: (confirmed, refuted).
@@ -47,11 +47,11 @@ pub fn verify(dir: &Path) -> Result<Verdict> {
     let shards = shard::all(dir)?;
     let bar = super::source::bar(shards.len() as u64, "checking shards");
     for path in shards {
-        let mut before: Option<(u64, Vec<u8>)> = None;
+        let mut before: Option<(u64, Twin)> = None;
         shard::read(&path, |(record, png)| {
             let twin = before.take().filter(|b| record.twin && b.0 + 1 == record.index);
-            check(&record, &png, twin.as_ref().map(|t| t.1.as_slice()), &mut verdict)?;
-            before = Some((record.index, png));
+            check(&record, &png, twin.as_ref().map(|t| &t.1), &mut verdict)?;
+            before = Some((record.index, Twin { mesh: record.mesh, png }));
             Ok(true)
         })?;
         bar.inc(1);
@@ -60,21 +60,30 @@ pub fn verify(dir: &Path) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Checks one sample; `twin` is the PNG of its untouched twin, if that is at hand.
+/// The untouched twin of a sample as it is stored.
+#[derive(Debug)]
+pub struct Twin {
+    pub png: Vec<u8>,
+    pub mesh: Vec<[f32; 2]>,
+}
+
+/// Checks one sample; `twin` is its untouched twin, if that is at hand.
 ///
 /// # Errors
 /// `io.failed` if the picture or a mask cannot be read.
-pub fn check(record: &Record, png: &[u8], twin: Option<&[u8]>, verdict: &mut Verdict) -> Result<()> {
+pub fn check(record: &Record, png: &[u8], twin: Option<&Twin>, verdict: &mut Verdict) -> Result<()> {
     let rgb = crate::image::decode(png).map_err(|e| Error::Io(format!("sample {}: {e}", record.index)))?.rgb;
-    let mesh: Vec<[f32; 3]> = record.mesh.iter().map(|p| [p[0], p[1], 0.0]).collect();
+    let flat = |mesh: &[[f32; 2]]| -> Vec<[f32; 3]> { mesh.iter().map(|p| [p[0], p[1], 0.0]).collect() };
+    let mesh = flat(&record.mesh);
     let labels = fict::part_labels(&mesh, rgb.width, rgb.height);
     let changed = record.artifact.decode()?;
     if changed.width != rgb.width || changed.height != rgb.height {
         return Err(Error::Io(format!("sample {}: mask and picture differ in size", record.index)));
     }
     let gauge = Gauge::new(&rgb, &labels, &mesh, Some(&changed));
-    let untouched = twin.map(crate::image::decode).transpose().map_err(|e| Error::Io(format!("twin of {}: {e}", record.index)))?;
-    let twin = untouched.map(|p| Gauge::new(&p.rgb, &labels, &mesh, Some(&changed)));
+    let untouched =
+        twin.map(|t| crate::image::decode(&t.png)).transpose().map_err(|e| Error::Io(format!("twin of {}: {e}", record.index)))?;
+    let twin = untouched.zip(twin).map(|(p, t)| Gauge::new(&p.rgb, &labels, &mesh, Some(&changed)).shaped_as(flat(&t.mesh)));
     let mut scene = Scene { gauge: &gauge, twin: twin.as_ref(), labels: &labels, changed: &changed, seen: Vec::new() };
     verdict.samples += 1;
     for turn in &record.turns {
@@ -181,13 +190,13 @@ impl Scene<'_> {
         }
         turn.masks.iter().find_map(|m| {
             let mask = m.rle.decode().ok()?;
-            let set = fict::part_set(&m.concept).unwrap_or(0);
+            let set = text::set_of(&m.concept).unwrap_or(0);
             if mask.area() == 0 {
                 return Some(format!("the mask of {} is empty", m.concept));
             }
             let strays = mask.data.iter().enumerate().filter(|&(i, &v)| {
                 let l = self.labels.get(i).copied().unwrap_or(255);
-                v == 1 && (self.changed.data.get(i) != Some(&1) || !(l < 128 && set >> l & 1 == 1))
+                v == 1 && (self.changed.data.get(i) != Some(&1) || !text::holds(set, l))
             });
             let n = strays.count();
             (n > 0).then(|| format!("{n} pixels of the mask of {} lie outside of the change or the part", m.concept))

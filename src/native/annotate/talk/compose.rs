@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use super::{forms, words};
+use super::forms;
 use crate::image::Mask;
-use crate::native::annotate::evidence::{Finding, Gauge, Measure};
+use crate::measure::{Finding, Gauge, Measure, words};
 use crate::native::annotate::pixels::chance;
 use crate::native::annotate::sampler::Sample;
 use crate::native::annotate::text::{self, Scope, Task};
@@ -94,14 +94,18 @@ impl Turn {
 }
 
 /// Measurements of a sample's concepts, taken when first asked for.
-struct Notes<'a> {
+pub(super) struct Notes<'a> {
     gauge: &'a Gauge<'a>,
     /// The gauge of the untouched twin.
     twin: Option<&'a Gauge<'a>>,
     taken: HashMap<(&'static str, bool), Vec<Finding>>,
 }
 
-impl Notes<'_> {
+impl<'a> Notes<'a> {
+    pub(super) fn new(gauge: &'a Gauge<'a>, twin: Option<&'a Gauge<'a>>) -> Self {
+        Self { gauge, twin, taken: HashMap::new() }
+    }
+
     fn of(&mut self, concept: &'static str, changed: bool) -> &[Finding] {
         self.taken.entry((concept, changed)).or_insert_with(|| self.gauge.findings(concept, changed))
     }
@@ -110,28 +114,36 @@ impl Notes<'_> {
 /// All turns of a sample: Det, Cls, {AGE, Loc, TOE} × {image, region, box}, and one free question. A region or box that cannot
 /// be drawn (a face out of the frame) leaves its three out. `twin` measures the untouched twin.
 pub fn turns(sample: &Sample, gauge: &Gauge, twin: Option<&Gauge>, rng: &mut SmallRng) -> Vec<Turn> {
-    let mut notes = Notes { gauge, twin, taken: HashMap::new() };
+    let mut notes = Notes::new(gauge, twin);
     let mut out = Vec::with_capacity(12);
     for task in [Task::Det, Task::Cls] {
         out.push(turn(sample, &mut notes, task, Scope::Image, rng));
     }
     let scopes = [Some(Scope::Image), text::draw_region(sample, rng).map(Scope::Region), text::draw_box(sample, rng).map(Scope::Box)];
-    // A scope with a little of the change, too little to be named, gets no turn: neither answer would be right.
-    let clear = |s: &Scope| text::is_free(sample, *s) || !text::targets(sample, *s).is_empty();
-    for scope in scopes.into_iter().flatten().filter(clear) {
+    for scope in scopes.into_iter().flatten().filter(|s| is_clear(sample, *s)) {
         for task in [Task::Age, Task::Loc, Task::Toe] {
             out.push(turn(sample, &mut notes, task, scope, rng));
         }
     }
-    out.push(Turn {
+    out.push(outside(rng));
+    out
+}
+
+/// A scope with a little of the change, too little to be named, is not clear: neither answer would be right.
+pub fn is_clear(sample: &Sample, scope: Scope) -> bool {
+    text::is_free(sample, scope) || !text::targets(sample, scope).is_empty()
+}
+
+/// A question that pixels cannot answer.
+pub(super) fn outside(rng: &mut SmallRng) -> Turn {
+    Turn {
         task: None,
         scope: Scope::Image,
         question: text::pick(rng, forms::OUTSIDE).into(),
         sentences: vec![Sentence { text: text::pick(rng, forms::OUTSIDE_ANSWER).into(), basis: Basis::Outside }],
         masks: Vec::new(),
         found: false,
-    });
-    out
+    }
 }
 
 fn question(task: Task, scope: Scope, rng: &mut SmallRng) -> String {
@@ -152,7 +164,7 @@ fn question(task: Task, scope: Scope, rng: &mut SmallRng) -> String {
     text::question(task, scope, rng)
 }
 
-fn turn(sample: &Sample, notes: &mut Notes, task: Task, scope: Scope, rng: &mut SmallRng) -> Turn {
+pub(super) fn turn(sample: &Sample, notes: &mut Notes, task: Task, scope: Scope, rng: &mut SmallRng) -> Turn {
     let question = question(task, scope, rng);
     let targets = text::targets(sample, scope);
     let found = !targets.is_empty();

@@ -1,6 +1,8 @@
 //! A measurement against what untouched photos measure; the gauge that takes them all from one picture.
 
-use super::measure::{Measure, on_pixels};
+use std::sync::{Arc, OnceLock};
+
+use super::kinds::{Measure, on_pixels};
 use super::norms::{Norm, norm};
 use super::planes::Planes;
 use super::region::Region;
@@ -48,18 +50,47 @@ impl Finding {
 
 /// Measures parts of one picture; planes are made once.
 pub struct Gauge<'a> {
-    planes: Option<Planes>,
+    planes: Option<Arc<Planes>>,
     labels: &'a [u8],
     mesh: &'a [[f32; 3]],
     width: usize,
     changed: Option<&'a Mask>,
+    /// The face's own shape, where it is not that of the regions.
+    shape: Option<Arc<Shape>>,
+}
+
+/// A mesh, and its label map once it is asked for.
+struct Shape {
+    mesh: Vec<[f32; 3]>,
+    labels: OnceLock<Vec<u8>>,
 }
 
 impl<'a> Gauge<'a> {
     /// `labels` and `changed` have the picture's size. An all-zero mask counts as none.
     pub fn new(image: &Rgb8, labels: &'a [u8], mesh: &'a [[f32; 3]], changed: Option<&'a Mask>) -> Self {
         let changed = changed.filter(|m| m.data.contains(&1));
-        Self { planes: Planes::of(image, labels), labels, mesh, width: image.width, changed }
+        Self { planes: Planes::of(image, labels).map(Arc::new), labels, mesh, width: image.width, changed, shape: None }
+    }
+
+    /// The same gauge for a picture whose features lie elsewhere than its regions: the untouched twin of a picture in which they
+    /// were moved. Pixels are compared in the same place, shapes are each face's own.
+    pub fn shaped_as(self, mesh: Vec<[f32; 3]>) -> Self {
+        Self { shape: Some(Arc::new(Shape { mesh, labels: OnceLock::new() })), ..self }
+    }
+
+    fn mesh(&self) -> &[[f32; 3]] {
+        self.shape.as_ref().map_or(self.mesh, |s| &s.mesh)
+    }
+
+    fn shape_labels(&self) -> &[u8] {
+        let height = self.labels.len().checked_div(self.width).unwrap_or(0);
+        self.shape.as_ref().map_or(self.labels, |s| s.labels.get_or_init(|| fict::part_labels(&s.mesh, self.width, height)))
+    }
+
+    /// The same picture with another mask.
+    pub fn on(&self, changed: &'a Mask) -> Self {
+        let changed = Some(changed).filter(|m| m.data.contains(&1));
+        Self { planes: self.planes.clone(), shape: self.shape.clone(), changed, ..*self }
     }
 
     /// Raw values of a concept, in the order of [`Measure::ALL`]. `changed` parts are measured where they changed.
@@ -68,8 +99,8 @@ impl<'a> Gauge<'a> {
         let mask = self.changed.filter(|_| changed);
         let Some(region) = Region::of(concept, self.labels, self.width, mask) else { return Vec::new() };
         let value = |m: Measure| match m {
-            Measure::Asymmetry => geometry::asymmetry(concept, self.mesh),
-            Measure::Proportion => geometry::proportion(concept, self.labels),
+            Measure::Asymmetry => geometry::asymmetry(concept, self.mesh()),
+            Measure::Proportion => geometry::proportion(concept, self.shape_labels()),
             Measure::Repetition if is_skin(concept) => repetition::repetition(planes, &region),
             m => on_pixels(m, planes, &region),
         };
@@ -97,6 +128,23 @@ fn is_skin(concept: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_twin_keeps_its_own_shape() {
+        let mesh = fict::tests::mean_mesh(448.0);
+        let mut moved = mesh.clone();
+        for p in fict::outline(fict::concept("left_eyebrow").unwrap()).1 {
+            moved[usize::from(p)][1] -= 14.0;
+        }
+        let labels = fict::part_labels(&moved, 448, 448);
+        let image = Rgb8::filled(448, 448, [90, 80, 70]);
+        let value = |g: &Gauge, m| g.values("left_eyebrow", false).into_iter().find(|v| v.0 == m).unwrap().1;
+        let edited = Gauge::new(&image, &labels, &moved, None);
+        let twin = Gauge::new(&image, &labels, &moved, None).shaped_as(mesh.clone());
+        assert!(value(&edited, Measure::Asymmetry) > value(&twin, Measure::Asymmetry) + 3.0);
+        let own = fict::part_labels(&mesh, 448, 448);
+        assert_eq!(value(&twin, Measure::Proportion), value(&Gauge::new(&image, &own, &mesh, None), Measure::Proportion));
+    }
 
     #[test]
     fn standing_out_needs_distance_and_size() {

@@ -1,6 +1,6 @@
 //! What a measurement that stands out is called, by direction: several forms, each for one part and for several.
 
-use crate::native::annotate::evidence::Measure;
+use super::Measure;
 
 /// (of one, of several); the subject stands before it.
 pub type Form = (&'static str, &'static str);

@@ -2,7 +2,7 @@
 
 use crate::fict::BACKGROUND;
 use crate::image::Rgb8;
-use crate::native::annotate::pixels::{Rect, gaussian};
+use crate::image::{blur::gaussian, rect::Rect};
 
 /// Planes over [`Planes::rect`], row-major; positions are those of the whole picture.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::measure::Measure;
+use super::kinds::Measure;
 
 /// Median and spread in the measure's unit.
 #[derive(Debug, Clone, Copy, PartialEq)]

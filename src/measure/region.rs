@@ -2,7 +2,7 @@
 
 use crate::fict::{self, BACKGROUND, Set};
 use crate::image::Mask;
-use crate::native::annotate::pixels::{Rect, boxed};
+use crate::image::{blur::boxed, rect::Rect};
 
 /// Fewer pixels than this say nothing.
 pub const LEAST: usize = 80;

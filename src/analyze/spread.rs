@@ -1,0 +1,222 @@
+//! How steady a score is: the same face saved again in lower quality, and scored again.
+//!
+//! A photo that reaches somebody has been saved many times. A score that a further saving moves across the limit of a band
+//! says more about the file than about the face, so the band then gives way: to the weaker claim where both sides claim
+//! signs, else to `inconclusive`. What is saved again is the crop that the model sees, not the file: the face alone, at the
+//! size at which it is judged.
+
+use crate::analyze::bands::Calibration;
+use crate::analyze::report::{Band, FaceReport, Report, Spread, Trial};
+use crate::analyze::request::{Event, Listener, Stage};
+use crate::analyze::{Analyzer, Photo, ms, read_back};
+use crate::error::{Error, Result};
+use crate::face::Faces;
+use crate::image::{self, Rgb8};
+use crate::model::vision::crops_to_tensor;
+use crate::text::Family;
+use serde::{Deserialize, Serialize};
+use web_time::Instant;
+
+/// The band of a face changed because its score crosses a limit when the face is saved again.
+pub const CROSSES: &str = "spread_crosses_bands";
+
+/// One way to save a face again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resave {
+    /// JPEG at quality 75: a common default of programs and sites.
+    #[serde(rename = "jpeg_75")]
+    Jpeg75,
+    /// JPEG at quality 50: a poor copy.
+    #[serde(rename = "jpeg_50")]
+    Jpeg50,
+    /// Half the width and height, and back: a thumbnail that somebody enlarged.
+    HalfSize,
+}
+
+impl Resave {
+    /// All ways, in the order in which they are tried.
+    pub const ALL: [Self; 3] = [Self::Jpeg75, Self::Jpeg50, Self::HalfSize];
+
+    /// The picture after it was saved in this way, of the same size.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the encoder refuses; `image.*` if what it wrote cannot be read.
+    pub fn apply(self, rgb: &Rgb8) -> Result<Rgb8> {
+        match self {
+            Self::Jpeg75 => jpeg(rgb, 75),
+            Self::Jpeg50 => jpeg(rgb, 50),
+            Self::HalfSize => {
+                let small = image::resample::resize(rgb, (rgb.width / 2).max(1), (rgb.height / 2).max(1));
+                Ok(image::resample::resize(&small, rgb.width, rgb.height))
+            }
+        }
+    }
+}
+
+fn jpeg(rgb: &Rgb8, quality: u8) -> Result<Rgb8> {
+    let mut bytes = Vec::new();
+    ::image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality)
+        .encode(&rgb.data, rgb.width as u32, rgb.height as u32, ::image::ExtendedColorType::Rgb8)
+        .map_err(|e| Error::Io(format!("JPEG: {e}")))?;
+    Ok(image::decode(&bytes)?.rgb)
+}
+
+impl Analyzer {
+    /// Scores a face's crop after it was saved in one way.
+    ///
+    /// # Arguments
+    /// - `pixels`: the crop, `side × side` for the model's `enc_image`.
+    /// - `labels`: part of every pixel of it; they do not touch the score.
+    ///
+    /// # Errors
+    /// As [`Resave::apply`]; [`Error::Model`], `device.*`.
+    pub async fn score_again(&self, pixels: &Rgb8, labels: &[u8], how: Resave) -> Result<Trial> {
+        let side = self.settings.model.enc_image;
+        let again = how.apply(pixels)?;
+        let evidence = self.fifa.vision.encode(crops_to_tensor(&[&again.data], side, &self.device));
+        read_back(evidence.map.clone().narrow(1, 0, 1).narrow(2, 0, 1).narrow(3, 0, 1)).await?;
+        let (_, verdict) = self.verdict(&evidence, labels, None).await?;
+        let score = self.settings.calibration.score(verdict.logit);
+        Ok(Trial { how, score, band: self.settings.calibration.band(score) })
+    }
+
+    /// Adds the spread to every face of a report about this photo, and lets bands give way that it does not bear. Scores of
+    /// a face are kept, so a later report, or one after a stop, costs only what is missing.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if the report is about another photo; [`Error::Cancelled`]; as [`Analyzer::score_again`].
+    pub async fn spread<L: Listener>(&self, photo: &mut Photo, report: &mut Report, listener: &mut L) -> Result<()> {
+        if report.file.sha256 != photo.picture.sha256 {
+            return Err(Error::Request("the report is about another photo".into()));
+        }
+        let clock = Instant::now();
+        let Faces::Found(found) = &photo.faces else { return Ok(()) };
+        // A report leaves out faces that the question is not about; a face is known by its box.
+        let places: Vec<Option<usize>> = report.faces.iter().map(|f| found.iter().position(|known| known.bbox == f.bbox)).collect();
+        let mut crosses = false;
+        for (told, place) in report.faces.iter_mut().zip(places) {
+            let face = place.ok_or_else(|| Error::Request("the report has a face that the photo has not".into()))?;
+            listener.event(Event::Stage { stage: Stage::Spread, face });
+            let crop = self.crop(photo, face)?;
+            let labels = self.crop_labels(photo, face, &crop);
+            let mut trials = photo.trials.get(face).cloned().unwrap_or_default();
+            for how in Resave::ALL.into_iter().skip(trials.len()) {
+                listener.breathe().await?;
+                let trial = self.score_again(&crop.pixels, &labels, how).await?;
+                trials.push(trial);
+                listener.event(Event::Trial { face, how, score: trial.score, band: trial.band });
+                if let Some(kept) = photo.trials.get_mut(face) {
+                    kept.clone_from(&trials);
+                }
+            }
+            crosses |= widen(told, trials, &self.settings.calibration);
+        }
+        if crosses {
+            report.warnings.push(CROSSES.into());
+            report.warnings.sort();
+            report.warnings.dedup();
+        }
+        let spent = ms(clock);
+        *report.timings_ms.entry(Stage::Spread.name().into()).or_default() += spent;
+        *report.timings_ms.entry("total".into()).or_default() += spent;
+        Ok(())
+    }
+}
+
+/// What remains of a band after trials, and the least and greatest score.
+pub fn held_band(band: Band, score: f32, tried: &[Trial], calibration: &Calibration) -> (Band, f32, f32) {
+    let low = tried.iter().map(|t| t.score).fold(score, f32::min);
+    let high = tried.iter().map(|t| t.score).fold(score, f32::max);
+    (held(band, calibration.band(low), calibration.band(high)), low, high)
+}
+
+/// Gives a face its spread; true if its band gave way.
+fn widen(face: &mut FaceReport, tried: Vec<Trial>, calibration: &Calibration) -> bool {
+    let (band, low, high) = held_band(face.band, face.score, &tried, calibration);
+    let gave_way = band != face.band;
+    face.band = band;
+    if band < Band::Signs {
+        face.family = Family::Real;
+    }
+    face.spread = Some(Spread { low, high, tried });
+    gave_way
+}
+
+/// What remains of a band when the score reaches from the band `low` to the band `high`.
+fn held(band: Band, low: Band, high: Band) -> Band {
+    match (low, high) {
+        _ if low == high => band,
+        // Signs either way: the weaker claim.
+        (Band::Signs, Band::StrongSigns) => band.min(Band::Signs),
+        _ => Band::Inconclusive,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::BBox;
+
+    fn face(score: f32, band: Band) -> FaceReport {
+        FaceReport {
+            bbox: BBox { x: 0.0, y: 0.0, w: 9.0, h: 9.0 },
+            score,
+            band,
+            family: if band >= Band::Signs { Family::FaceSwap } else { Family::Real },
+            answer: String::new(),
+            spans: vec![],
+            masks: vec![],
+            spread: None,
+        }
+    }
+
+    /// Limits 0.35, 0.75, 0.95.
+    fn after(score: f32, band: Band, tried: &[f32]) -> FaceReport {
+        let calibration = Calibration::default();
+        let trial = |(how, score): (Resave, &f32)| Trial { how, score: *score, band: calibration.band(*score) };
+        let mut face = face(score, band);
+        let before = face.band;
+        let gave_way = widen(&mut face, Resave::ALL.into_iter().zip(tried).map(trial).collect(), &calibration);
+        assert_eq!(gave_way, face.band != before);
+        face
+    }
+
+    #[test]
+    fn a_band_gives_way_to_the_weaker_claim_or_to_none() {
+        use Band::{Inconclusive, NoSign, Signs, StrongSigns};
+        for (score, band, tried, want) in [
+            (0.97, StrongSigns, [0.96, 0.99], StrongSigns),
+            (0.97, StrongSigns, [0.80, 0.99], Signs),
+            (0.80, Signs, [0.99, 0.76], Signs),
+            (0.97, StrongSigns, [0.80, 0.10], Inconclusive),
+            (0.80, Signs, [0.74, 0.80], Inconclusive),
+            (0.10, NoSign, [0.20, 0.05], NoSign),
+            (0.10, NoSign, [0.40, 0.05], Inconclusive),
+            (0.50, Inconclusive, [0.60, 0.40], Inconclusive),
+            // Already inconclusive because the words contradict the score: never a claim again.
+            (0.97, Inconclusive, [0.80, 0.96], Inconclusive),
+            (0.97, Inconclusive, [0.96, 0.96], Inconclusive),
+        ] {
+            let face = after(score, band, &tried);
+            assert_eq!(face.band, want, "{score} {tried:?}");
+            assert_eq!(face.family == Family::Real, want < Signs);
+            let spread = face.spread.unwrap();
+            assert!(spread.low <= score && score <= spread.high && tried.iter().all(|t| spread.low <= *t && *t <= spread.high));
+        }
+    }
+
+    #[test]
+    fn saving_again_keeps_the_size_and_costs_detail() {
+        let side = 64;
+        let data = (0..side * side * 3).map(|i| ((i / 3 % side * 37) ^ (i / 3 / side * 91) ^ (i % 3 * 50)) as u8).collect();
+        let picture = Rgb8::new(side, side, data).unwrap();
+        let error = |how: Resave| {
+            let after = how.apply(&picture).unwrap();
+            assert_eq!((after.width, after.height), (side, side));
+            picture.data.iter().zip(&after.data).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum::<f64>()
+        };
+        let [fair, poor, half] = Resave::ALL.map(error);
+        assert!(fair > 0.0 && half > 0.0 && poor > fair, "{fair} {poor} {half}");
+    }
+}
