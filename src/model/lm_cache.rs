@@ -15,10 +15,10 @@ pub(super) const LENGTH_STEP: usize = 16;
 /// buffers are kept.
 #[derive(Debug)]
 pub struct KvCache {
-    layers: Vec<[Option<Tensor<4>>; 2]>,
+    pub(super) layers: Vec<[Option<Tensor<4>>; 2]>,
     /// Cosines and sines of every position, `[capacity, head]`, where a GPU's kernels read them.
     table: Option<Tensor<2>>,
-    capacity: usize,
+    pub(super) capacity: usize,
     pub(super) len: usize,
 }
 
