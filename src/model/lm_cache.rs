@@ -1,8 +1,8 @@
 //! The key-value cache of the language model: preallocated, so that no buffer grows while it writes.
 
+use super::lm_gpu;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use super::lm_gpu;
 use burn::tensor::{Device, Tensor};
 
 /// Attended lengths are rounded up to this, the rest is masked: a GPU then meets few shapes (each new one may compile a
