@@ -107,7 +107,8 @@ fn weights(cfg: &ModelConfig, bits: u32, lora: bool) -> Arc<TensorMap> {
     map.insert("norm.weight".to_owned(), gain(3));
     for i in 0..cfg.lm_layers {
         let at = |name: &str| format!("layers.{i}.{name}");
-        let shapes = [("q", dim, dim), ("k", dim, kv), ("v", dim, kv), ("o", dim, dim), ("gate", dim, ffn), ("up", dim, ffn), ("down", ffn, dim)];
+        let shapes =
+            [("q", dim, dim), ("k", dim, kv), ("v", dim, kv), ("o", dim, dim), ("gate", dim, ffn), ("up", dim, ffn), ("down", ffn, dim)];
         for (j, (name, k, n)) in shapes.into_iter().enumerate() {
             map.insert(at(&format!("{name}.weight")), packed(k, n, bits, 10 + i * 20 + j));
         }

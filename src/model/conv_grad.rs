@@ -248,21 +248,11 @@ mod differentiable {
             }
         }
 
-        fn conv_input_grad(
-            _: FloatTensor<Self>,
-            _: FloatTensor<Self>,
-            _: FloatTensor<Self>,
-            _: ConvOptions<2>,
-        ) -> FloatTensor<Self> {
+        fn conv_input_grad(_: FloatTensor<Self>, _: FloatTensor<Self>, _: FloatTensor<Self>, _: ConvOptions<2>) -> FloatTensor<Self> {
             unimplemented!("second derivatives of a convolution are not needed")
         }
 
-        fn conv_weight_grad(
-            _: FloatTensor<Self>,
-            _: FloatTensor<Self>,
-            _: FloatTensor<Self>,
-            _: ConvOptions<2>,
-        ) -> FloatTensor<Self> {
+        fn conv_weight_grad(_: FloatTensor<Self>, _: FloatTensor<Self>, _: FloatTensor<Self>, _: ConvOptions<2>) -> FloatTensor<Self> {
             unimplemented!("second derivatives of a convolution are not needed")
         }
     }
@@ -276,9 +266,13 @@ mod tests {
     #[test]
     fn gradients_are_burns() {
         let device = Device::flex().autodiff();
-        for (b, c, o, h, w, k, s, p) in
-            [(2, 3, 5, 9, 11, 3, 1, 1), (1, 4, 2, 10, 8, 3, 2, 1), (2, 6, 4, 7, 7, 1, 1, 0), (1, 2, 3, 5, 6, 5, 2, 2), (1, 1, 1, 3, 60, 3, 1, 0)]
-        {
+        for (b, c, o, h, w, k, s, p) in [
+            (2, 3, 5, 9, 11, 3, 1, 1),
+            (1, 4, 2, 10, 8, 3, 2, 1),
+            (2, 6, 4, 7, 7, 1, 1, 0),
+            (1, 2, 3, 5, 6, 5, 2, 2),
+            (1, 1, 1, 3, 60, 3, 1, 0),
+        ] {
             let x = Tensor::<4>::random([b, c, h, w], Distribution::Normal(0.0, 1.0), &device).require_grad();
             let weight = Tensor::<4>::random([o, c, k, k], Distribution::Normal(0.0, 1.0), &device).require_grad();
             let options = ConvOptions::new([s, s], [p, p], [1, 1], 1);

@@ -5,6 +5,7 @@
 //! back from the device, so that it runs on WebGPU from wasm.
 
 use super::lm_cache::KvCache;
+use super::lm_cpu;
 use super::lm_gpu;
 use super::lm_parts::{Added, Lora, Norm, Positions, indices};
 use crate::config::ModelConfig;
@@ -160,6 +161,9 @@ impl Lm {
     pub fn forward(&self, x: Tensor<3>, cache: &mut KvCache) -> Result<Tensor<3>> {
         let t = self.steps(&x)?;
         cache.check(t)?;
+        if let Some(hidden) = lm_cpu::forward(self, &x, cache)? {
+            return Ok(hidden);
+        }
         if let Some(hidden) = lm_gpu::step(self, &x, cache)? {
             cache.len += t;
             return Ok(hidden);

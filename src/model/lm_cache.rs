@@ -1,8 +1,8 @@
 //! The key-value cache of the language model: preallocated, so that no buffer grows while it writes.
 
+use super::lm_gpu;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use super::lm_gpu;
 use burn::tensor::{Device, Tensor};
 
 /// Attended lengths are rounded up to this, the rest is masked: a GPU then meets few shapes (each new one may compile a
@@ -15,10 +15,10 @@ pub(super) const LENGTH_STEP: usize = 16;
 /// buffers are kept.
 #[derive(Debug)]
 pub struct KvCache {
-    layers: Vec<[Option<Tensor<4>>; 2]>,
+    pub(super) layers: Vec<[Option<Tensor<4>>; 2]>,
     /// Cosines and sines of every position, `[capacity, head]`, where a GPU's kernels read them.
     table: Option<Tensor<2>>,
-    capacity: usize,
+    pub(super) capacity: usize,
     pub(super) len: usize,
 }
 

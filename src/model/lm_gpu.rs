@@ -72,7 +72,15 @@ impl Parts {
     }
 
     /// `x [1, dim] → [1, dim]`.
-    fn forward(&self, x: CubeTensor, epsilon: f32, h: Heads, table: &CubeTensor, at: &CubeTensor, [keys, values]: [CubeTensor; 2]) -> CubeTensor {
+    fn forward(
+        &self,
+        x: CubeTensor,
+        epsilon: f32,
+        h: Heads,
+        table: &CubeTensor,
+        at: &CubeTensor,
+        [keys, values]: [CubeTensor; 2],
+    ) -> CubeTensor {
         let [q, k, v] = &self.qkv;
         let halves = self.loras.clone().map(|l| l.map(|(a, b, rank)| (Down { a, rank }, Adapter { b, rank })));
         let [(down_q, up_q), (down_v, up_v)] = halves.map(Option::unzip);

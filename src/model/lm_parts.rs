@@ -11,7 +11,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData, module::linear};
 pub struct Norm {
     /// Gain, `[dim]`.
     pub weight: Param<Tensor<1>>,
-    epsilon: f64,
+    pub(super) epsilon: f64,
 }
 
 impl Norm {

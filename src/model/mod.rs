@@ -2,12 +2,14 @@
 //! a multi-task decoder. One file a block; [`fifa`] only composes them.
 
 pub mod conv_grad;
+pub mod dense;
 pub mod encoder;
 pub mod encoder_block;
 pub mod fifa;
 pub mod gelu;
 pub mod lm;
 pub mod lm_cache;
+mod lm_cpu;
 mod lm_gpu;
 mod lm_parts;
 pub mod mask_decoder;

@@ -4,11 +4,14 @@
 //! so there the weight is expanded by plain operations and multiplied: gradients flow to `x`, never to the packed weight,
 //! at the price of a float copy for the length of the call. Training normally keeps such weights float.
 
+use super::cpu::Packed;
 use super::format::{BLOCK, Blocks};
 use super::gpu::{self, GpuWeight};
 use super::op::block_mm;
+use burn::backend::Flex;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn_flex::FlexTensor;
 
 /// `y = x · W`, `W: [in, out]`.
 #[derive(Module, Debug)]
@@ -112,6 +115,14 @@ impl BlockLinear {
         }
     }
 
+    /// The packed weight as the CPU kernels read it, without a copy; `None` if it is float, or not on the CPU.
+    pub fn on_cpu(&self) -> Option<CpuWeight> {
+        match self {
+            Self::Float(_) => None,
+            Self::Packed(w) => CpuWeight::of(w),
+        }
+    }
+
     /// The weight in float, row-major `[in, out]`, read back from the device (blocking: not in a browser).
     #[cfg(feature = "native")]
     pub fn to_float(&self) -> (Vec<f32>, [usize; 2]) {
@@ -122,6 +133,42 @@ impl BlockLinear {
         };
         let dims = weight.dims();
         (weight.into_data().iter::<f32>().collect(), dims)
+    }
+}
+
+/// A packed weight in the CPU's memory: handles, not copies.
+pub struct CpuWeight {
+    words: FlexTensor,
+    scales: FlexTensor,
+    mins: Option<FlexTensor>,
+    bits: usize,
+    dims: [usize; 2],
+}
+
+impl CpuWeight {
+    fn of(w: &PackedWeight) -> Option<Self> {
+        let float = |t: Tensor<2>| (!t.is_autodiff()).then(|| t.try_into_primitive::<Flex>().ok()).flatten();
+        let [rows, n] = w.words.dims();
+        let mins = match &w.mins {
+            Some(m) => Some(float(m.val())?),
+            None => None,
+        };
+        let all = Self {
+            words: w.words.val().try_into_primitive::<Flex>().ok()?,
+            scales: float(w.scales.val())?,
+            mins,
+            bits: w.bits,
+            dims: [rows * 32 / w.bits, n],
+        };
+        let whole = |t: &FlexTensor| t.is_contiguous() && t.layout().start_offset() == 0;
+        (whole(&all.words) && whole(&all.scales) && all.mins.as_ref().is_none_or(whole)).then_some(all)
+    }
+
+    /// The weight by reference.
+    pub fn packed(&self) -> Packed<'_> {
+        let scales = self.scales.storage();
+        let mins = self.mins.as_ref().map_or(scales, |m| m.storage());
+        Packed { bits: self.bits, k: self.dims[0], n: self.dims[1], words: self.words.storage(), scales, mins }
     }
 }
 

@@ -5,7 +5,8 @@
  * own hatch and a two-tone outline, and the one in focus is filled more strongly. A mask that the model itself trusts little is dimmed and
  * its outline is broken.
  */
-import { PALETTE, drawBox, drawDraft, drawFace, drawName, drawNumber, drawRing, layerOf, type Layer } from './overlay-draw';
+import { drawBox, drawDraft, drawFace, drawName, drawNumber, drawRing, layerOf, type Layer } from './overlay-draw';
+import { PALETTE } from './palette';
 import type { Box, MaskOut } from './protocol';
 import type { Point } from './region';
 import type { Draft } from './region-state';

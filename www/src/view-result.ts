@@ -1,7 +1,7 @@
 /** The result at a glance, and below it every question with its answer; phrases and marks light each other up. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Controller } from './controller';
-import { PALETTE } from './overlay-draw';
+import { PALETTE } from './palette';
 import type { Band, FaceOut, MaskOut } from './protocol';
 import { area } from './rle';
 import { sameRef, type FaceLive, type MaskRef, type Run } from './run';

@@ -17,7 +17,7 @@ export function languageOf(tag: string | null | undefined): Language {
   return wanted === 'en-xa' ? 'en-XA' : wanted === 'zh' || wanted.startsWith('zh-') ? 'zh' : 'en';
 }
 
-let { english, chinese } = lazy.here;
+let { english, chinese, explainer } = lazy.here;
 let pseudo: Words | undefined;
 
 /** Whether `wordsOf` has this language already. */
@@ -28,7 +28,12 @@ export function knows(language: Language): boolean {
 /** Loads a language. Rejects where its file cannot be had. */
 export async function learn(language: Language): Promise<void> {
   if (knows(language)) return;
-  if (language === 'zh') return void (chinese = await lazy.chinese());
+  if (language === 'zh') {
+    // Needed with the first answer only; without it answers stay English, and say so.
+    lazy.explainer().then((module) => (explainer = module), () => {});
+    chinese = await lazy.chinese();
+    return;
+  }
   english ??= await lazy.english();
   if (language === 'en-XA') pseudo = (await lazy.pseudo()).pseudo(english.en) as Words;
 }
@@ -42,7 +47,7 @@ export function wordsOf(language: Language): Words {
 
 /** An answer in Chinese, or null where its form is not known. */
 export function inChinese(pieces: readonly Piece[], regions: readonly Region[]): Piece[] | null {
-  return chinese?.explainZh(pieces, regions) ?? null;
+  return explainer?.explainZh(pieces, regions) ?? null;
 }
 
 /** What stands in the `lang` attribute. */

@@ -42,6 +42,9 @@ try {
   await take(1800);
   await at('spread').first().waitFor();
   await take(1800);
+  await at('zoom').evaluate((button) => button.click());
+  await page.waitForTimeout(100);
+  await take(1200);
   const phrase = at('phrase').first();
   if (await phrase.count()) {
     await phrase.hover();
@@ -50,10 +53,16 @@ try {
     await page.mouse.move(2, 2);
     await at('compare').click();
     await at('split').focus();
+    // Over the face, as it lies on the photo.
+    const [from, to] = await page.evaluate(() => {
+      const { faces, file } = document.querySelector('facext-analyzer').photo;
+      const [x, , w] = faces[0].box;
+      return [x - w * 0.2, x + w * 1.2].map((at) => Math.round((at / file.width) * 50));
+    });
     await page.keyboard.press('Home');
-    for (let step = 0; step < 10; step++) {
-      await page.keyboard.press('PageUp');
-      await take(110);
+    for (let step = 0; step < to; step++) {
+      await page.keyboard.press('ArrowRight');
+      if (step >= from) await take(130);
     }
     await at('compare').click();
   }
@@ -73,9 +82,11 @@ try {
   await page.mouse.click(...where.at(-1));
   await page.waitForTimeout(100);
   await take(1000);
-  await at('ask').click();
+  // Without the page scrolling down to the button: the picture stays at the photo.
+  await at('ask').evaluate((button) => button.click());
   await page.locator('[data-test="result"][data-state="done"] >> nth=1').waitFor();
   await page.mouse.move(2, 2);
+  await page.evaluate(() => scrollTo(0, 0));
   await page.waitForTimeout(100);
   await take(3500);
 } finally {

@@ -7,7 +7,7 @@ use crate::analyze::region::{Asked, shares};
 use crate::analyze::report::Band;
 use crate::analyze::request::{Request, Silent};
 use crate::analyze::{Analyzer, answer::Verdict, answer::claims_signs, ground, measured, read_back};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fict;
 use crate::image::{BBox, Mask, Rgb8, Rle};
 use crate::measure::Gauge;

@@ -51,13 +51,14 @@ pub(crate) fn attend(qkv: CubeTensor, table: CubeTensor, at: CubeTensor, keys: C
             let (count, dims) = (CubeCount::Static(h.query as u32, 1, 1), CubeDim::new_1d(SPLIT as u32));
             let to = out.clone().into_buffer_arg();
             shared_kernel::launch_unchecked(
-                &client, count, dims, qkv, table, at, keys, values, to, h.capacity, h.query, h.kv, scale, repeat, quads, SPLIT,
-                h.capacity,
+                &client, count, dims, qkv, table, at, keys, values, to, h.capacity, h.query, h.kv, scale, repeat, quads, SPLIT, h.capacity,
             );
         } else {
             let (count, dims) = (CubeCount::Static(groups(h.query, THREADS), 1, 1), CubeDim::new_1d(THREADS as u32));
             let to = out.clone().into_buffer_arg();
-            threads_kernel::launch_unchecked(&client, count, dims, qkv, table, at, keys, values, to, h.capacity, h.query, h.kv, scale, repeat, quads);
+            threads_kernel::launch_unchecked(
+                &client, count, dims, qkv, table, at, keys, values, to, h.capacity, h.query, h.kv, scale, repeat, quads,
+            );
         }
     }
     out

@@ -169,8 +169,7 @@ impl Probe {
             ups.push(Adapter { b: self.put(b, [RANK, n])?, rank: RANK });
         }
         let (mut downs, mut ups) = (downs.into_iter(), ups.into_iter());
-        let normed =
-            norm(self.put(&self.x, [1, DIM])?, self.put(&gain, [DIM])?, epsilon, [downs.next(), downs.next()], scale);
+        let normed = norm(self.put(&self.x, [1, DIM])?, self.put(&gain, [DIM])?, epsilon, [downs.next(), downs.next()], scale);
         let weights = [&self.q, &self.k, &self.v].map(|w| w.there.view());
         let y = qkv(normed, [&weights[0], &weights[1], &weights[2]], [ups.next(), ups.next()]);
 

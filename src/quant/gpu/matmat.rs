@@ -91,8 +91,7 @@ fn matmat_kernel<N: Size>(
                             let value = (word >> Vector::<i32, N>::new(comptime!(4 * (4 * half + j) as i32))) & Vector::<i32, N>::new(15);
                             q[j] = Vector::<f32, N>::cast_from(value);
                         } else {
-                            let value =
-                                (word << Vector::<i32, N>::new(comptime!(24 - 8 * j as i32))) >> Vector::<i32, N>::new(24);
+                            let value = (word << Vector::<i32, N>::new(comptime!(24 - 8 * j as i32))) >> Vector::<i32, N>::new(24);
                             q[j] = Vector::<f32, N>::cast_from(value);
                         }
                     }

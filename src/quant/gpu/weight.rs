@@ -3,8 +3,8 @@
 //! One buffer instead of three: the projections of one input then fit one launch within the eight storage buffers that
 //! every WebGPU adapter offers, and what a thread reads of a block lies close together.
 
-use super::columns;
 use super::super::format::{BLOCK, Blocks};
+use super::columns;
 use super::{floats, ints, matmat, matvec, tensor};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
