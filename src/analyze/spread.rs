@@ -1,7 +1,7 @@
 //! How steady a score is: the same face saved again in lower quality, and scored again.
 //!
-//! A photo that reaches somebody has been saved many times. A score that a further saving moves across the limit of a band
-//! says more about the file than about the face, so the band then gives way: to the weaker claim where both sides claim
+//! A photo that reaches somebody has been saved many times. A score that further savings move across the limit of a band
+//! says more about the file than about the face, so the band then gives way, if more than one of them does: to the weaker claim where both sides claim
 //! signs, else to `inconclusive`. What is saved again is the crop that the model sees, not the file: the face alone, at the
 //! size at which it is judged.
 
@@ -124,11 +124,15 @@ impl Analyzer {
     }
 }
 
-/// What remains of a band after trials, and the least and greatest score.
+/// What remains of a band after trials, and the least and greatest score. One trial may differ.
 pub fn held_band(band: Band, score: f32, tried: &[Trial], calibration: &Calibration) -> (Band, f32, f32) {
-    let low = tried.iter().map(|t| t.score).fold(score, f32::min);
-    let high = tried.iter().map(|t| t.score).fold(score, f32::max);
-    (held(band, calibration.band(low), calibration.band(high)), low, high)
+    let mut scores: Vec<f32> = tried.iter().map(|t| t.score).chain([score]).collect();
+    scores.sort_by(f32::total_cmp);
+    // Of four scores or more the least and the greatest are left out: a poor copy may lose the traces without making the others wrong.
+    let kept = if scores.len() >= 4 { &scores[1..scores.len() - 1] } else { &scores[..] };
+    let band_at = |score: Option<&f32>| score.map_or(Band::Inconclusive, |s| calibration.band(*s));
+    let (low, high) = (scores[0], scores[scores.len() - 1]);
+    (held(band, band_at(kept.first()), band_at(kept.last())), low, high)
 }
 
 /// Gives a face its spread; true if its band gave way.
@@ -186,19 +190,24 @@ mod tests {
     fn a_band_gives_way_to_the_weaker_claim_or_to_none() {
         use Band::{Inconclusive, NoSign, Signs, StrongSigns};
         for (score, band, tried, want) in [
-            (0.97, StrongSigns, [0.96, 0.99], StrongSigns),
-            (0.97, StrongSigns, [0.80, 0.99], Signs),
-            (0.80, Signs, [0.99, 0.76], Signs),
-            (0.97, StrongSigns, [0.80, 0.10], Inconclusive),
-            (0.80, Signs, [0.74, 0.80], Inconclusive),
-            (0.10, NoSign, [0.20, 0.05], NoSign),
-            (0.10, NoSign, [0.40, 0.05], Inconclusive),
-            (0.50, Inconclusive, [0.60, 0.40], Inconclusive),
+            (0.97, StrongSigns, [0.96, 0.99].as_slice(), StrongSigns),
+            (0.97, StrongSigns, &[0.80, 0.99], Signs),
+            (0.80, Signs, &[0.99, 0.76], Signs),
+            (0.97, StrongSigns, &[0.80, 0.10], Inconclusive),
+            (0.80, Signs, &[0.74, 0.80], Inconclusive),
+            (0.10, NoSign, &[0.20, 0.05], NoSign),
+            (0.10, NoSign, &[0.40, 0.05], Inconclusive),
+            (0.50, Inconclusive, &[0.60, 0.40], Inconclusive),
+            (0.97, StrongSigns, &[0.60, 0.97, 0.96], StrongSigns),
+            (0.97, StrongSigns, &[0.60, 0.80, 0.96], Signs),
+            (0.97, StrongSigns, &[0.60, 0.70, 0.96], Inconclusive),
+            (0.10, NoSign, &[0.20, 0.50, 0.05], NoSign),
+            (0.10, NoSign, &[0.60, 0.50, 0.05], Inconclusive),
             // Already inconclusive because the words contradict the score: never a claim again.
-            (0.97, Inconclusive, [0.80, 0.96], Inconclusive),
-            (0.97, Inconclusive, [0.96, 0.96], Inconclusive),
+            (0.97, Inconclusive, &[0.80, 0.96], Inconclusive),
+            (0.97, Inconclusive, &[0.96, 0.96], Inconclusive),
         ] {
-            let face = after(score, band, &tried);
+            let face = after(score, band, tried);
             assert_eq!(face.band, want, "{score} {tried:?}");
             assert_eq!(face.family == Family::Real, want < Signs);
             let spread = face.spread.unwrap();
