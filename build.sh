@@ -8,6 +8,7 @@ ROOT="$PWD"
 
 CACHE="${FACEXT_CACHE:-$HOME/.cache/facext}"   # compiled dependencies, tools, sample photos: shared by all clones
 PORT="${FACEXT_PORT:-8080}"
+WASM="${FACEXT_WASM_PROFILE:-web}"               # profile of the wasm: `web` is small and ships; `release` links sooner while one works on it
 BINDGEN=0.2.130                                 # must equal wasm-bindgen in Cargo.toml
 NATIVE="$CACHE/native" WEB="$CACHE/web" SAMPLES="$CACHE/samples" UPSTREAM="$CACHE/upstream"
 BIN="$NATIVE/release/facext"
@@ -39,9 +40,9 @@ wasm() {
     CARGO_TARGET_DIR="$CACHE/tools/target" cargo install wasm-bindgen-cli --version "$BINDGEN" --root "$CACHE/tools" --force
   fi
   say "wasm"
-  CARGO_TARGET_DIR="$WEB" cargo build --release --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
+  CARGO_TARGET_DIR="$WEB" cargo build --profile "$WASM" --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
   "$CACHE/tools/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
-    --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/release/facext.wasm"
+    --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/$WASM/facext.wasm"
 }
 
 npm_install() {
@@ -169,6 +170,15 @@ chromium() {
   fi
 }
 
+firefox() {
+  # For the core paths in a second browser; without it those tests say that they are skipped.
+  for c in firefox-esr firefox; do command -v "$c" >/dev/null && return 0; done
+  say "Firefox"
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends firefox-esr >/dev/null) || true
+  fi
+}
+
 tiny_weights() {
   # A small random model in the shipped format: the same kernels, toy answers; made again when the program or the weights changed.
   if [ ! -s "$CACHE/weights-tiny/manifest.json" ] || [ "$BIN" -nt "$CACHE/weights-tiny/manifest.json" ] ||
@@ -188,6 +198,7 @@ test_all() {
   dist; tiny_weights
   say "browser tests"
   if chromium; then
+    firefox
     rm -rf "$CACHE/dist-test"; cp -r dist "$CACHE/dist-test"; cp -r "$CACHE/weights-tiny" "$CACHE/dist-test/weights-tiny"
     (cd www && npm run --silent check && FACEXT_DIST="$CACHE/dist-test" FACEXT_BIN="$BIN" FACEXT_WEIGHTS="$PWD/../weights" \
       FACEXT_TINY="$CACHE/weights-tiny" FACEXT_CACHE="$CACHE" FACEXT_REAL_TIMEOUT=900 npm test --silent)
@@ -209,12 +220,39 @@ check() {
   npm_install; say "types of the page"; (cd www && npm run --silent check)
 }
 
+bench_engine() {
+  # Our side of the benchmark, a wasm of its own around the same library.
+  wasm
+  CARGO_TARGET_DIR="$WEB" cargo build --profile "$WASM" --locked --example facext_bench --no-default-features --features web --target wasm32-unknown-unknown
+  "$CACHE/tools/bin/wasm-bindgen" --target web --no-typescript --remove-name-section --remove-producers-section \
+    --out-dir "$CACHE/bench/engine" --out-name facext_bench "$WEB/wasm32-unknown-unknown/$WASM/examples/facext_bench.wasm"
+}
+
+bench_peer() {
+  # The peer (npm onnxruntime-web, pinned) and the same synthetic weights in both engines' formats, made by PyPI's onnx and numpy.
+  local dir="$CACHE/bench"; mkdir -p "$dir"
+  if ! cmp -s www/bench/package-lock.json "$dir/package-lock.json"; then
+    say "the peer's engine"; cp www/bench/package.json www/bench/package-lock.json "$dir/"
+    (cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || { rm -f "$dir/package-lock.json"; return 1; }
+  fi
+  if [ ! -s "$dir/models/shapes.json" ] || [ www/bench/models.py -nt "$dir/models/shapes.json" ]; then
+    say "synthetic models"
+    [ -x "$dir/venv/bin/python" ] || python3 -m venv "$dir/venv"
+    "$dir/venv/bin/pip" install --quiet --disable-pip-version-check onnx==1.23.2 numpy==2.4.6
+    "$dir/venv/bin/python" www/bench/models.py "$dir/models"
+  fi
+}
+
 bench() {
   samples; native
-  say "native, CPU"; "$BIN" bench "$SAMPLES/astronaut.png" --runs 3 --device cpu
-  dist
-  say "Chromium, one wasm thread"
-  if chromium; then (cd www && FACEXT_DIST="$PWD/../dist" FACEXT_CACHE="$CACHE" node tests/bench.mjs); fi
+  if [[ " $* " == *" --device gpu "* ]]; then exec node www/bench/run.mjs --bin "$BIN" --weights "$ROOT/weights" --photo "$SAMPLES/astronaut.png" --device gpu; fi
+  upstream; dist; bench_engine; bench_peer; tiny_weights; chromium
+  rm -rf "$CACHE/bench/dist"; cp -r dist "$CACHE/bench/dist"; cp -r "$CACHE/weights-tiny" "$CACHE/bench/dist/weights-tiny"
+  say "benchmark"
+  cd "$CALLER"
+  node "$ROOT/www/bench/run.mjs" --state "$CACHE/bench" --dist "$CACHE/bench/dist" --engine "$CACHE/bench/engine" --models "$CACHE/bench/models" \
+    --ort "$CACHE/bench/node_modules/onnxruntime-web/dist" --bin "$BIN" --weights "$ROOT/weights" --photo "$SAMPLES/astronaut.png" \
+    --gguf "$UPSTREAM/SmolLM2-135M-Instruct.Q4_1.gguf" "$@"
 }
 
 convert() {
@@ -237,7 +275,7 @@ usage() {
 ./build.sh test            every test, native and in a real headless Chromium
 ./build.sh analyze PHOTO   analyse a photo on the command line (options: facext analyze --help)
 ./build.sh check           format, clippy (native and wasm), docs, licences
-./build.sh bench           milliseconds by stage, native and in Chromium
+./build.sh bench           ours beside ONNX Runtime Web and llama.cpp, the page, memory, download (--only PARTS, --json FILE, --write, --device gpu)
 ./build.sh dist            build the page into dist/ without serving it
 ./build.sh pack            build the npm package into dist-npm/
 ./build.sh pages           build dist-pages/, the page for static hosts
@@ -251,7 +289,7 @@ case "${1:-serve}" in
   dist) dist ;;
   test) test_all ;;
   check) check ;;
-  bench) bench ;;
+  bench) shift; bench "$@" ;;
   pack) pack ;;
   pages) pages ;;
   nets) nets ;;

@@ -164,6 +164,35 @@ fn the_prompt_is_spliced_in_place_and_masks_come_back() {
     assert_eq!(splice(&shifted).unwrap_err().code(), "model.failed");
 }
 
+/// What a kept head saves must not change an answer: every question goes the same way, with the head computed now or before.
+#[test]
+fn a_kept_head_gives_the_same_bits() {
+    let (cfg, fifa) = tiny();
+    let evidence = fifa.vision.encode(crop(cfg.enc_image));
+    let here = quarter(cfg.enc_image);
+    let device = Device::flex();
+    let language = &fifa.language;
+    let rest = |region: Option<&RegionMask>| {
+        let prompt = prompt(&cfg, region.is_some());
+        (prompt.clone(), language.rest(&prompt, &ask(&fifa, &evidence, region), &[0, 5, 9]).unwrap())
+    };
+    let fresh = |region: Option<&RegionMask>| {
+        let (prompt, rest) = rest(region);
+        let mut cache = KvCache::new(&cfg, 1, &device);
+        language.lm.forward(language.head(&prompt, evidence.map.clone()).unwrap(), &mut cache).unwrap();
+        assert_eq!(cache.len(), prompt.states_at);
+        (values(language.lm.forward(rest, &mut cache).unwrap()), cache)
+    };
+    // A question with a region, an answer of two tokens, then one without, behind the same head.
+    let (_, mut cache) = fresh(Some(&here));
+    language.lm.forward(language.lm.embed(&[5, 6]).unwrap(), &mut cache).unwrap();
+    let (prompt, rest) = rest(None);
+    cache.truncate(prompt.states_at);
+    let again = values(language.lm.forward(rest, &mut cache).unwrap());
+    assert_eq!(again, fresh(None).0);
+    assert_ne!(again[..], fresh(Some(&here)).0[..again.len()]);
+}
+
 /// A drawn face of coloured leaves and grain on the mean mesh: enough for the sampler to forge. No person.
 fn drawn(person: u64, split: Split) -> Photo {
     const S: usize = 360;

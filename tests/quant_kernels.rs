@@ -1,9 +1,11 @@
 //! Packed products against an f64 product with the dequantised weight, on every device that exists here.
 //!
-//! Tolerance: the largest error over the largest output stays under 1e-5; f32 sums of up to 1536 terms in another order
-//! differ by some 1e-6. The GPU half runs on whatever Vulkan adapter there is (llvmpipe without a GPU) and says
-//! "skipped: no adapter" if there is none.
+//! Tolerance: the largest error over the largest output stays under 1e-5 on a GPU; f32 sums of up to 1536 terms in another order
+//! differ by some 1e-6. On the CPU activations are rounded to 16 bits, 1.5e-5 of their block's largest each, so it stays under 1e-4
+//! (measured: 3e-5, the most where there is only one output to compare with). The GPU half runs on whatever Vulkan adapter there is
+//! (llvmpipe without a GPU) and says "skipped: no adapter" if there is none.
 
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use facext::quant::{BlockLinear, Blocks, GpuForm, set_gpu_form};
 
@@ -68,11 +70,14 @@ const SHAPES: &[(usize, usize, usize)] = &[
     (6, 576, 1537),
 ];
 
-fn check(device: &Device, shapes: &[(usize, usize, usize)]) {
+const CPU: f64 = 1e-4;
+const GPU: f64 = 1e-5;
+
+fn check(device: &Device, shapes: &[(usize, usize, usize)], tolerance: f64) {
     for bits in [4, 8] {
         for &(m, k, n) in shapes {
             let e = error(&blocks(bits, k, n), m, device);
-            assert!(e < 1e-5, "{bits} bits {m}x{k}x{n}: {e:e}");
+            assert!(e < tolerance, "{bits} bits {m}x{k}x{n}: {e:e}");
         }
     }
 }
@@ -96,7 +101,7 @@ fn check_columns(device: &Device) {
 
 #[test]
 fn packed_products_agree_on_the_cpu() {
-    check(&Device::flex(), SHAPES);
+    check(&Device::flex(), SHAPES, CPU);
 }
 
 #[test]
@@ -132,7 +137,7 @@ fn gradients_flow_through_a_packed_layer_to_x_only() {
         let x = Tensor::<2>::from_data(TensorData::new(noise(64, 9), [2, 32]), &device).require_grad();
         let y = layer.forward(x.clone());
         let plain = BlockLinear::packed(b.clone(), &Device::flex()).forward(x.clone().inner());
-        y.clone().inner().into_data().assert_approx_eq::<f32>(&plain.into_data(), burn::tensor::Tolerance::absolute(1e-5));
+        y.clone().inner().into_data().assert_approx_eq::<f32>(&plain.into_data(), burn::tensor::Tolerance::absolute(1e-4));
         let grads = y.sum().backward();
         let got: Vec<f32> = x.grad(&grads).unwrap().into_data().try_to_vec().unwrap();
         let w = b.dequantise();
@@ -162,10 +167,22 @@ fn packed_products_agree_on_the_gpu() {
     };
     for form in [GpuForm::Auto, GpuForm::Threads, GpuForm::Split] {
         set_gpu_form(form);
-        check(&device, &SHAPES[..SHAPES.len() - 1]);
+        check(&device, &SHAPES[..SHAPES.len() - 1], GPU);
     }
     set_gpu_form(GpuForm::Auto);
     check_columns(&device);
+    moved_off_autodiff(&device);
+}
+
+/// A layer that was made for training on a GPU and then used there without gradients.
+fn moved_off_autodiff(device: &Device) {
+    for (bits, n) in [(4, 33), (8, 40)] {
+        let b = blocks(bits, 96, n);
+        let layer = BlockLinear::packed(b.clone(), &device.clone().autodiff()).valid();
+        let x = Tensor::<2>::from_data(TensorData::new(noise(5 * 96, 3), [5, 96]), device);
+        let want = BlockLinear::packed(b, device).forward(x.clone());
+        layer.forward(x).into_data().assert_approx_eq::<f32>(&want.into_data(), burn::tensor::Tolerance::absolute(1e-5));
+    }
 }
 
 /// `cargo test --release --test quant_kernels -- --ignored --nocapture speed`

@@ -7,6 +7,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defineConfig } from 'vite';
 import { zippedWasm } from './pack/zip.mjs';
+import { policy } from './policy.mjs';
 import { pwa } from './sw/plugin.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -47,6 +48,6 @@ export default defineConfig({
     modulePreload: false,
     reportCompressedSize: true,
   },
-  plugins: [zippedOnly(), { name: 'clear-assets', apply: 'build', buildStart: () => rmSync(resolve(outDir, 'assets'), { recursive: true, force: true }) }, pwa(outDir)],
+  plugins: [policy(), zippedOnly(), { name: 'clear-assets', apply: 'build', buildStart: () => rmSync(resolve(outDir, 'assets'), { recursive: true, force: true }) }, pwa(outDir)],
   worker: { format: 'es', plugins: () => [zippedOnly()] },
 });

@@ -1,6 +1,7 @@
 //! One face's answer: task tokens → score and band; language model → grounded text; `[SEG]` states → masks of the photo.
 
-use crate::analyze::generate::{Generated, Plan, generate};
+use crate::analyze::generate::{Generated, Plan, Prompted, generate};
+use crate::analyze::head::Head;
 use crate::analyze::naming::Names;
 use crate::analyze::region::{self, Asked};
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
@@ -70,7 +71,7 @@ impl Analyzer {
         &self,
         photo: &Photo,
         (face, crop, labels): (usize, &Crop, &[u8]),
-        evidence: &Evidence,
+        (evidence, head): (&Evidence, &mut Head),
         (request, asked): (&Request, Option<&Asked>),
         (timings, warnings): (&mut BTreeMap<String, f64>, &mut Vec<String>),
         listener: &mut L,
@@ -88,7 +89,7 @@ impl Analyzer {
         let family_of = |band: Band| if band >= Band::Signs { verdict.family } else { Family::Real };
         listener.event(Event::Verdict { face, score, band, family: family_of(band) });
 
-        let (generated, prefill) = self.speak(request, asked, evidence, (&readout, &verdict), face, listener).await?;
+        let (generated, prefill) = self.speak(request, asked, evidence, (&readout, &verdict), (face, head), listener).await?;
         *timings.entry(Stage::Prefill.name().into()).or_default() += prefill.0;
         *timings.entry(Stage::Generate.name().into()).or_default() += prefill.1;
         *timings.entry("tokens".into()).or_default() += generated.ids.len() as f64;
@@ -127,14 +128,15 @@ impl Analyzer {
     }
 
     /// Prompt, prefill, generation. Also returns (prefill, generation) in milliseconds; prefill ends with the choice of the
-    /// first token, and includes the projector and the splicing of the prompt.
+    /// first token, and includes the projector and the splicing of the prompt. `head` holds the beginning of the prompt if an earlier
+    /// question about this face computed it, and does so afterwards.
     pub(crate) async fn speak<L: Listener>(
         &self,
         request: &Request,
         asked: Option<&Asked>,
         evidence: &Evidence,
         (readout, verdict): (&Readout, &Verdict),
-        face: usize,
+        (face, head): (usize, &mut Head),
         listener: &mut L,
     ) -> Result<(Generated, (f64, f64))> {
         let cfg = &self.settings.model;
@@ -146,7 +148,10 @@ impl Analyzer {
         let prompt = prompt(&self.tokenizer, layout, &question)?;
         let top: Vec<usize> = verdict.ranked.iter().copied().take(cfg.dec_states).collect();
         let clock = Instant::now();
-        let spliced = self.fifa.language.splice(&prompt, evidence.map.clone(), readout, &top)?;
+        let language = &self.fifa.language;
+        let (known, mut cache) = head.take(face, cfg, &self.device);
+        let embedded = if known { None } else { Some(language.head(&prompt, evidence.map.clone())?) };
+        let rest = language.rest(&prompt, readout, &top)?;
         let names = Names::new(&self.tokenizer, &verdict.presence, asked.map(|a| a.shares.as_slice()))?;
         let limits = Limits {
             phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 },
@@ -156,7 +161,9 @@ impl Analyzer {
         // A person's own question may be answered without a claim.
         let plan = Plan { limits, names, claims_are_grounded: request.question.is_none(), face };
         let mut timed = Timed { inner: listener, started: clock, first: None };
-        let made = generate(cfg, &self.fifa.language, &self.tokenizer, spliced, plan, &mut timed).await?;
+        let prompted = Prompted { head: prompt.states_at, embedded, rest, cache: &mut cache };
+        let made = generate(cfg, language, &self.tokenizer, prompted, plan, &mut timed).await?;
+        head.keep(face, cache);
         let prefill = timed.first.unwrap_or_else(|| ms(clock));
         Ok((made, (prefill, ms(clock) - prefill)))
     }

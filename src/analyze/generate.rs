@@ -1,7 +1,7 @@
 //! The generation loop: prompt in, grounded text and `[SEG]` hidden states out.
 //!
-//! Greedy, under the grounded grammar: tokens that the grammar forbids cannot be chosen, tokens that it forces cost no
-//! read-back. Phrases are names of the concept tree ([`Names`]). `[SEG]` takes the hidden state at the position that
+//! Greedy, under the grounded grammar: tokens that the grammar forbids cannot be chosen, tokens that it forces cost neither a
+//! read-back nor a step of their own: the model reads them together when the next choice is its. Phrases are names of the concept tree ([`Names`]). `[SEG]` takes the hidden state at the position that
 //! predicts it, as LISA's and GLaMM's code does.
 
 use crate::analyze::answer::claims_signs;
@@ -40,7 +40,21 @@ pub struct Plan {
     pub face: usize,
 }
 
-/// Runs the language model on a spliced prompt `[1, t, lm_dim]`, for one answer.
+/// The prompt in two parts, and the cache that the first part may be in already.
+pub struct Prompted<'a> {
+    /// Positions of the head, which all questions about a face share.
+    pub head: usize,
+    /// Embeddings of the head, `[1, head, lm_dim]`; `None` when the cache holds it.
+    pub embedded: Option<Tensor<3>>,
+    /// Embeddings of the rest, `[1, t, lm_dim]`.
+    pub rest: Tensor<3>,
+    /// Holds the head's keys and values, or is written from the start. What lies behind the head is overwritten.
+    pub cache: &'a mut KvCache,
+}
+
+/// Runs the language model on a prompt, for one answer.
+///
+/// The head is always run by itself, also the first time: a later question, which finds it in the cache, then computes exactly the same.
 ///
 /// # Errors
 /// [`Error::Request`] when prompt and longest answer do not fit the cache; [`Error::Cancelled`] from the listener;
@@ -49,22 +63,32 @@ pub async fn generate<L: Listener>(
     cfg: &ModelConfig,
     language: &Language,
     tokenizer: &Tokenizer,
-    prompt: Tensor<3>,
+    Prompted { head, embedded, rest, cache }: Prompted<'_>,
     Plan { limits, mut names, claims_are_grounded, face }: Plan,
     listener: &mut L,
 ) -> Result<Generated> {
-    let device = prompt.device();
-    let [_, length, dim] = prompt.dims();
-    if length + limits.tokens > cfg.lm_context {
-        return Err(Error::Request(format!("the question is too long: {length} tokens where {} fit", cfg.lm_context - limits.tokens)));
+    let length = rest.dims()[1];
+    if head + length + limits.tokens > cfg.lm_context {
+        let fit = cfg.lm_context.saturating_sub(limits.tokens);
+        return Err(Error::Request(format!("the question is too long: {} tokens where {fit} fit", head + length)));
     }
-    let mut cache = KvCache::new(cfg, 1, &device);
     let mut grammar = Grounded::new(tokenizer.ids(), limits);
     listener.event(Event::Stage { stage: Stage::Prefill, face });
-    let hidden = language.lm.forward(prompt, &mut cache)?;
-    let mut last: Tensor<3> = hidden.narrow(1, length - 1, 1);
+    match embedded {
+        Some(embedded) => {
+            cache.truncate(0);
+            language.lm.forward(embedded, cache)?;
+        }
+        None => cache.truncate(head),
+    }
+    if cache.len() != head {
+        return Err(Error::Model(format!("the cache holds {} positions of a prompt's head of {head}", cache.len())));
+    }
+    let hidden = language.lm.forward(rest, cache)?;
+    let mut reader =
+        Reader { language, cache, last: hidden.narrow(1, length - 1, 1), unread: Vec::new(), marked: Vec::new(), seg: Vec::new() };
     let mut stream = TextStream::default();
-    let (mut ids, mut seg, mut phrase) = (Vec::new(), Vec::new(), false);
+    let (mut ids, mut segs, mut phrase) = (Vec::new(), 0, false);
     let (mut first, mut said) = (true, String::new());
     while !grammar.is_done() {
         listener.breathe().await?;
@@ -77,7 +101,7 @@ pub async fn generate<L: Listener>(
         let id = match forced {
             Some(id) => id,
             None => {
-                let scores = super::read_back(language.lm.logits(last.clone())).await?;
+                let scores = super::read_back(language.lm.logits(reader.state()?)).await?;
                 let best = if names.open() { names.best(&scores) } else { allowed.best(&scores) };
                 best.ok_or_else(|| Error::Model("the model's output is not a number".into()))?
             }
@@ -91,7 +115,7 @@ pub async fn generate<L: Listener>(
                 let text = stream.push(tokenizer, id);
                 said.push_str(&text);
                 if !text.is_empty() {
-                    listener.event(if phrase { Event::Phrase { face, id: seg.len(), text } } else { Event::Text { face, text } });
+                    listener.event(if phrase { Event::Phrase { face, id: segs, text } } else { Event::Text { face, text } });
                 }
             }
             grammar::Event::PhraseStart => {
@@ -99,16 +123,72 @@ pub async fn generate<L: Listener>(
                 names.begin();
             }
             grammar::Event::PhraseEnd => phrase = false,
-            grammar::Event::Seg(_) => seg.push(last.clone().reshape([1, dim])),
+            grammar::Event::Seg(_) => {
+                segs += 1;
+                reader.mark();
+            }
             grammar::Event::End => break,
         }
         ids.push(id);
         if ids.len() >= limits.tokens {
             break;
         }
-        last = language.lm.forward(language.lm.embed(&[id])?, &mut cache)?;
+        reader.unread.push(id);
     }
+    let seg = reader.finish()?;
     let complete = grammar.is_done() && ids.len() + 1 < limits.tokens;
     let named = names.said().to_vec();
     Ok(Generated { ids, named, seg: (!seg.is_empty()).then(|| Tensor::cat(seg, 0)), complete })
+}
+
+/// The model's place in the answer: what it has read, and what was said since.
+struct Reader<'a> {
+    language: &'a Language,
+    cache: &'a mut KvCache,
+    /// State behind all that was read, `[1, 1, lm_dim]`.
+    last: Tensor<3>,
+    /// Tokens that were said and not read yet.
+    unread: Vec<u32>,
+    /// For masks: how many of the unread tokens stand before each wanted state. Never 0.
+    marked: Vec<usize>,
+    /// States of masks, `[1, lm_dim]` each.
+    seg: Vec<Tensor<2>>,
+}
+
+impl Reader<'_> {
+    /// The state that predicts the next token, all of them read.
+    fn state(&mut self) -> Result<Tensor<3>> {
+        if !self.unread.is_empty() {
+            let (lm, t) = (&self.language.lm, self.unread.len());
+            let hidden = lm.forward(lm.embed(&self.unread)?, self.cache)?;
+            for at in self.marked.drain(..) {
+                self.seg.push(row(hidden.clone().narrow(1, at - 1, 1)));
+            }
+            self.last = hidden.narrow(1, t - 1, 1);
+            self.unread.clear();
+        }
+        Ok(self.last.clone())
+    }
+
+    /// The state that predicts the next token is wanted for a mask.
+    fn mark(&mut self) {
+        match self.unread.len() {
+            0 => self.seg.push(row(self.last.clone())),
+            n => self.marked.push(n),
+        }
+    }
+
+    /// All states of masks; what is unread and not wanted stays so.
+    fn finish(mut self) -> Result<Vec<Tensor<2>>> {
+        if let Some(last) = self.marked.last() {
+            self.unread.truncate(*last);
+            self.state()?;
+        }
+        Ok(self.seg)
+    }
+}
+
+/// `[1, 1, dim] → [1, dim]`.
+fn row(state: Tensor<3>) -> Tensor<2> {
+    state.flatten(0, 1)
 }

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod bands;
 pub mod generate;
 pub mod ground;
+pub mod head;
 pub mod measured;
 pub mod naming;
 pub mod region;
@@ -20,15 +21,15 @@ use crate::model::Fifa;
 use crate::model::tasks::Evidence;
 use crate::model::vision::crops_to_tensor;
 use crate::text::tokenizer::Tokenizer;
-use crate::weights::{TensorMap, Vars};
+use crate::weights::{Arrived, Vars};
 use bands::Calibration;
 use burn::tensor::{Device, Tensor};
+use head::Head;
 use region::Place;
 use report::{FaceReport, FileFacts, Program, Report, Status, Trial};
 use request::{Event, Listener, Request, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use web_time::Instant;
 
 /// Name of the configuration file beside the weights.
@@ -76,7 +77,8 @@ pub struct Analyzer {
     device: Device,
 }
 
-/// A decoded photo with its faces; keeps what was computed about each face, so that many questions cost one encoding.
+/// A decoded photo with its faces; keeps what was computed about each face, so that many questions cost one encoding and one reading
+/// of the prompt's head.
 pub struct Photo {
     /// The decoded file.
     pub picture: Picture,
@@ -87,6 +89,7 @@ pub struct Photo {
     evidence: Vec<Option<Evidence>>,
     /// By face: its scores after it was saved again, as far as they are known.
     trials: Vec<Vec<Trial>>,
+    head: Head,
     timings: BTreeMap<String, f64>,
 }
 
@@ -138,6 +141,7 @@ impl Analyzer {
     /// Builds the model from verified tensors.
     ///
     /// # Arguments
+    /// - `weights`: used up; packed matrices that were placed already must be on `device`.
     /// - `device`: where the model computes; the face finder always runs on the CPU.
     /// - `device_name`: for the report.
     ///
@@ -145,15 +149,15 @@ impl Analyzer {
     /// `weights.*`, [`Error::Model`] for sizes that do not fit, [`Error::Text`].
     pub fn load(
         settings: Settings,
-        tensors: TensorMap,
+        weights: impl Into<Arrived>,
         tokenizer: &[u8],
         weights_sha256: String,
         device: &Device,
         device_name: &str,
     ) -> Result<Self> {
-        let tensors = Arc::new(tensors);
-        let fifa = Fifa::build(&settings.model, &Vars::stored(tensors.clone(), device))?;
-        let finder = FaceFinder::build(&Vars::stored(tensors, &Device::flex()).pp("face"))?;
+        let vars = Vars::arrived(weights.into(), device);
+        let fifa = Fifa::build(&settings.model, &vars)?;
+        let finder = FaceFinder::build(&vars.on(&Device::flex()).pp("face"))?;
         let program = Program {
             version: env!("CARGO_PKG_VERSION").into(),
             weights_sha256,
@@ -179,7 +183,15 @@ impl Analyzer {
         let faces = self.finder.find(&picture).await?;
         timings.insert(Stage::Face.name().into(), ms(clock));
         let count = if let Faces::Found(f) = &faces { f.len() } else { 0 };
-        Ok(Photo { picture, name: name.into(), faces, evidence: vec![None; count], trials: vec![vec![]; count], timings })
+        Ok(Photo {
+            picture,
+            name: name.into(),
+            faces,
+            evidence: vec![None; count],
+            trials: vec![vec![]; count],
+            head: Head::default(),
+            timings,
+        })
     }
 
     /// Answers a request about an opened photo. Without a usable face the report says so, whatever was asked.
@@ -209,10 +221,12 @@ impl Analyzer {
                 Place::Elsewhere => continue,
             };
             let evidence = self.evidence(photo, face, &crop, &mut timings, listener).await?;
-            faces.push(
-                self.answer(photo, (face, &crop, &labels), &evidence, (request, asked.as_ref()), (&mut timings, &mut warnings), listener)
-                    .await?,
-            );
+            let mut head = std::mem::take(&mut photo.head);
+            let about = (request, asked.as_ref());
+            let told = (&mut timings, &mut warnings);
+            let answer = self.answer(photo, (face, &crop, &labels), (&evidence, &mut head), about, told, listener).await;
+            photo.head = head;
+            faces.push(answer?);
         }
         if count > 0 && faces.is_empty() {
             return Err(Error::Request("the region does not touch a face".into()));

@@ -124,11 +124,16 @@ impl Analyzer {
     }
 }
 
+/// What remains of a band after trials, and the least and greatest score.
+pub fn held_band(band: Band, score: f32, tried: &[Trial], calibration: &Calibration) -> (Band, f32, f32) {
+    let low = tried.iter().map(|t| t.score).fold(score, f32::min);
+    let high = tried.iter().map(|t| t.score).fold(score, f32::max);
+    (held(band, calibration.band(low), calibration.band(high)), low, high)
+}
+
 /// Gives a face its spread; true if its band gave way.
 fn widen(face: &mut FaceReport, tried: Vec<Trial>, calibration: &Calibration) -> bool {
-    let low = tried.iter().map(|t| t.score).fold(face.score, f32::min);
-    let high = tried.iter().map(|t| t.score).fold(face.score, f32::max);
-    let band = held(face.band, calibration.band(low), calibration.band(high));
+    let (band, low, high) = held_band(face.band, face.score, &tried, calibration);
     let gave_way = band != face.band;
     face.band = band;
     if band < Band::Signs {

@@ -8,8 +8,8 @@
 //! Layout: the convolutional stage works on `[b, c, h, w]`; blocks of attention keep `[b, h, w, c]` and turn to
 //! `[b, c, h, w]` only around their depthwise convolution.
 
+use super::dense::{Act, conv2d, linear};
 use super::encoder_block::Block;
-use super::gelu::gelu;
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::weights::{Conv, Vars};
@@ -80,7 +80,7 @@ impl TinyVit {
 
     /// `[b, 3, S, S]`, normalised by SAM's mean and deviation, S a multiple of 16.
     pub fn forward(&self, image: Tensor<4>) -> EncoderOutput {
-        let mut x = self.patch2.forward(gelu(self.patch1.forward(image)));
+        let mut x = conv2d(&self.patch2, conv2d(&self.patch1, image, None, Act::Gelu), None, Act::None);
         for block in &self.mb {
             x = block.forward(x);
         }
@@ -95,8 +95,8 @@ impl TinyVit {
                 early.push(x.clone());
             }
         }
-        let x = self.neck_norm1.forward(self.neck1.forward(x.permute([0, 2, 3, 1])));
-        let x = self.neck2.forward(x.permute([0, 3, 1, 2]));
+        let x = self.neck_norm1.forward(linear(&self.neck1, x.permute([0, 2, 3, 1]), None, Act::None));
+        let x = conv2d(&self.neck2, x.permute([0, 3, 1, 2]), None, Act::None);
         EncoderOutput { map: channel_norm(&self.neck_norm2, x), early }
     }
 }
@@ -126,9 +126,9 @@ impl MbConv {
 
     /// `[b, c, h, w]` → the same shape.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = gelu(self.expand.forward(x.clone()));
-        let y = gelu(self.depthwise.forward(y));
-        gelu(self.project.forward(y) + x)
+        let y = conv2d(&self.expand, x.clone(), None, Act::Gelu);
+        let y = conv2d(&self.depthwise, y, None, Act::Gelu);
+        conv2d(&self.project, y, Some(x), Act::Gelu)
     }
 }
 
@@ -151,8 +151,8 @@ impl Merge {
 
     /// `[b, d_in, h, w]` → `[b, d_out, h/stride, w/stride]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = gelu(self.expand.forward(x));
-        self.project.forward(gelu(self.depthwise.forward(y)))
+        let y = conv2d(&self.expand, x, None, Act::Gelu);
+        conv2d(&self.project, conv2d(&self.depthwise, y, None, Act::Gelu), None, Act::None)
     }
 }
 

@@ -68,29 +68,55 @@ impl Language {
         })
     }
 
-    /// The prompt's embeddings with image, state and region tokens in their places, `[1, t, lm_dim]`.
+    /// The prompt's embeddings with image, state and region tokens in their places, `[1, t, lm_dim]`: [`Self::head`] and
+    /// [`Self::rest`] behind each other.
+    ///
+    /// # Errors
+    /// Those of the two.
+    pub fn splice(&self, prompt: &Prompt, map: Tensor<4>, readout: &Readout, top: &[usize]) -> Result<Tensor<3>> {
+        Ok(Tensor::cat(vec![self.head(prompt, map)?, self.rest(prompt, readout, top)?], 1))
+    }
+
+    /// What every question about a face begins with: the system turn and the image, `[1, states_at, lm_dim]`.
     ///
     /// # Arguments
     /// - `map`: encoder map, `[1, enc_out, g, g]`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the prompt's placeholders do not fit the image.
+    pub fn head(&self, prompt: &Prompt, map: Tensor<4>) -> Result<Tensor<3>> {
+        let visual = self.projector.forward(map);
+        if prompt.states_at != prompt.image_at + visual.dims()[1] {
+            return Err(misplaced());
+        }
+        let before = prompt.ids.get(..prompt.image_at).ok_or_else(misplaced)?;
+        Ok(Tensor::cat(vec![self.lm.embed(before)?, visual], 1))
+    }
+
+    /// The rest: states, region if one is asked for, question, `[1, t - states_at, lm_dim]`.
+    ///
+    /// # Arguments
     /// - `top`: concepts whose states are shown, strongest first.
     ///
     /// # Errors
     /// [`Error::Model`] when the prompt's placeholders do not fit, or it asks for a region token and the readout has none.
-    pub fn splice(&self, prompt: &Prompt, map: Tensor<4>, readout: &Readout, top: &[usize]) -> Result<Tensor<3>> {
-        let visual = self.projector.forward(map);
+    pub fn rest(&self, prompt: &Prompt, readout: &Readout, top: &[usize]) -> Result<Tensor<3>> {
         let states = self.states.forward(readout, top);
-        let after_states = prompt.states_at + states.dims()[1];
-        if prompt.states_at != prompt.image_at + visual.dims()[1] || prompt.region_at.is_some_and(|at| at != after_states) {
-            return Err(Error::Model("the prompt's placeholders do not fit the model's tokens".into()));
+        let mut next = prompt.states_at + states.dims()[1];
+        if prompt.region_at.is_some_and(|at| at != next) {
+            return Err(misplaced());
         }
-        let mut parts = vec![self.lm.embed(&prompt.ids[..prompt.image_at])?, visual, states];
-        let mut rest = after_states;
+        let mut parts = vec![states];
         if prompt.region_at.is_some() {
             let region = self.states.region(readout);
             parts.push(region.ok_or_else(|| Error::Model("the prompt has a region, the readout has none".into()))?);
-            rest += 1;
+            next += 1;
         }
-        parts.push(self.lm.embed(prompt.ids.get(rest..).unwrap_or_default())?);
+        parts.push(self.lm.embed(prompt.ids.get(next..).unwrap_or_default())?);
         Ok(Tensor::cat(parts, 1))
     }
+}
+
+fn misplaced() -> Error {
+    Error::Model("the prompt's placeholders do not fit the model's tokens".into())
 }

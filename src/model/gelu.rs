@@ -5,6 +5,7 @@
 //! wasm). Its `erf` is the rational approximation of Eigen and XLA (odd 9th over even 12th degree, clamped where f32
 //! reaches ±1), within some 1e-7 of the true value. Other devices use burn's own operation.
 
+use crate::quant::cpu::math::exp_negative;
 use burn::backend::ops::ActivationOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
@@ -110,7 +111,7 @@ mod differentiable {
 
 /// x·Φ(x) by the formula of PyTorch, ½·x·(1 + erf(x/√2)).
 #[inline(always)]
-fn gelu_f32(x: f32) -> f32 {
+pub(super) fn gelu_f32(x: f32) -> f32 {
     0.5 * x * (1.0 + erf_f32(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
@@ -119,7 +120,7 @@ fn gelu_f32(x: f32) -> f32 {
 fn gelu_slope_f32(x: f32) -> f32 {
     /// 1/√(2π).
     const DENSITY: f32 = 0.398_942_3;
-    0.5 * (1.0 + erf_f32(x * std::f32::consts::FRAC_1_SQRT_2)) + x * DENSITY * exp_f32(-0.5 * x * x)
+    0.5 * (1.0 + erf_f32(x * std::f32::consts::FRAC_1_SQRT_2)) + x * DENSITY * exp_negative(-0.5 * x * x)
 }
 
 /// erf(x) = x·P(x²)/Q(x²) for |x| up to where it rounds to 1.
@@ -134,19 +135,6 @@ fn erf_f32(x: f32) -> f32 {
     let q = (((((Q[0] * z + Q[1]) * z + Q[2]) * z + Q[3]) * z + Q[4]) * z + Q[5]) * z + Q[6];
     // A comparison that is false for NaN, so that NaN stays.
     if x.abs() >= END { 1.0f32.copysign(x) } else { x * p / q }
-}
-
-/// eˣ for x ≤ 0, by 2ⁿ·2ᶠ with |f| ≤ ½; below −87 it stays at e⁻⁸⁷.
-#[inline(always)]
-fn exp_f32(x: f32) -> f32 {
-    /// Adding and subtracting 1.5·2²³ rounds to an integer.
-    const ROUND: f32 = 12_582_912.0;
-    let y = x.max(-87.0) * std::f32::consts::LOG2_E;
-    let n = (y + ROUND) - ROUND;
-    let f = (y - n) * std::f32::consts::LN_2;
-    // Taylor series of e^f, |f| ≤ 0.35.
-    let p = 1.0 + f * (1.0 + f * (0.5 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0))))));
-    p * f32::from_bits(((n as i32 + 127) << 23) as u32)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! back from the device, so that it runs on WebGPU from wasm.
 
 use super::lm_cache::KvCache;
+use super::lm_cpu;
+use super::lm_gpu;
 use super::lm_parts::{Added, Lora, Norm, Positions, indices};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -33,19 +35,19 @@ pub struct Lm {
 /// One block.
 #[derive(Module, Debug)]
 pub struct Layer {
-    attn_norm: Norm,
-    q: BlockLinear,
-    k: BlockLinear,
-    v: BlockLinear,
-    o: BlockLinear,
+    pub(super) attn_norm: Norm,
+    pub(super) q: BlockLinear,
+    pub(super) k: BlockLinear,
+    pub(super) v: BlockLinear,
+    pub(super) o: BlockLinear,
     /// Adapter beside `q`.
     pub q_lora: Option<Lora>,
     /// Adapter beside `v`.
     pub v_lora: Option<Lora>,
-    ffn_norm: Norm,
-    gate: BlockLinear,
-    up: BlockLinear,
-    down: BlockLinear,
+    pub(super) ffn_norm: Norm,
+    pub(super) gate: BlockLinear,
+    pub(super) up: BlockLinear,
+    pub(super) down: BlockLinear,
 }
 
 impl Layer {
@@ -159,6 +161,13 @@ impl Lm {
     pub fn forward(&self, x: Tensor<3>, cache: &mut KvCache) -> Result<Tensor<3>> {
         let t = self.steps(&x)?;
         cache.check(t)?;
+        if let Some(hidden) = lm_cpu::forward(self, &x, cache)? {
+            return Ok(hidden);
+        }
+        if let Some(hidden) = lm_gpu::step(self, &x, cache)? {
+            cache.len += t;
+            return Ok(hidden);
+        }
         let at = Positions::new(&self.cfg, cache.len, t, cache.padded(t), &x.device());
         let mut x = x;
         for (i, layer) in self.layers.iter().enumerate() {
@@ -186,6 +195,9 @@ impl Lm {
     /// Scores `[b, t, vocab + added]` of the next token, from hidden states `[b, t, dim]`. Only hand over the positions
     /// whose scores are needed: the head is the largest matrix of the model.
     pub fn logits(&self, hidden: Tensor<3>) -> Tensor<3> {
+        if let Some(scores) = lm_gpu::logits(self, &hidden) {
+            return scores;
+        }
         let added = linear(hidden.clone(), self.added.weight.val().transpose(), None);
         Tensor::cat(vec![self.embed.forward(hidden), added], 2)
     }

@@ -1,5 +1,6 @@
 //! The key-value cache of the language model: preallocated, so that no buffer grows while it writes.
 
+use super::lm_gpu;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use burn::tensor::{Device, Tensor};
@@ -14,8 +15,10 @@ pub(super) const LENGTH_STEP: usize = 16;
 /// buffers are kept.
 #[derive(Debug)]
 pub struct KvCache {
-    layers: Vec<[Option<Tensor<4>>; 2]>,
-    capacity: usize,
+    pub(super) layers: Vec<[Option<Tensor<4>>; 2]>,
+    /// Cosines and sines of every position, `[capacity, head]`, where a GPU's kernels read them.
+    table: Option<Tensor<2>>,
+    pub(super) capacity: usize,
     pub(super) len: usize,
 }
 
@@ -25,7 +28,7 @@ impl KvCache {
         let capacity = cfg.lm_context.next_multiple_of(LENGTH_STEP);
         let zeros = || Some(Tensor::zeros([batch, cfg.lm_kv_heads, capacity, cfg.lm_head_dim()], device));
         let layers = (0..cfg.lm_layers).map(|_| [zeros(), zeros()]).collect();
-        Self { layers, capacity, len: 0 }
+        Self { layers, table: lm_gpu::table(cfg, capacity, device), capacity, len: 0 }
     }
 
     /// Positions that are filled.
@@ -46,6 +49,30 @@ impl KvCache {
     /// Forgets all positions from `len` on, for instance to keep a shared prompt. Longer than filled changes nothing.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+    }
+
+    /// See the field.
+    pub(super) fn table(&self) -> Option<Tensor<2>> {
+        self.table.clone()
+    }
+
+    /// Positions that there is room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether it belongs to one sequence of that model.
+    pub(super) fn fits(&self, cfg: &ModelConfig) -> bool {
+        let shape = [1, cfg.lm_kv_heads, self.capacity, cfg.lm_head_dim()];
+        self.layers.len() == cfg.lm_layers && self.layers.iter().flatten().flatten().all(|t| t.dims() == shape)
+    }
+
+    /// Keys and values of a layer, `[batch, kv, capacity, head]`, for a kernel that writes into them in place.
+    pub(super) fn whole(&self, layer: usize) -> Result<[Tensor<4>; 2]> {
+        match self.layers.get(layer) {
+            Some([Some(keys), Some(values)]) => Ok([keys.clone(), values.clone()]),
+            _ => Err(Error::Model("the cache was lost in a failed step, or is of another model".into())),
+        }
     }
 
     /// Length that attention runs over when `t` positions are added.

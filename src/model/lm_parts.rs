@@ -11,7 +11,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData, module::linear};
 pub struct Norm {
     /// Gain, `[dim]`.
     pub weight: Param<Tensor<1>>,
-    epsilon: f64,
+    pub(super) epsilon: f64,
 }
 
 impl Norm {
@@ -37,7 +37,7 @@ pub struct Lora {
     pub a: Param<Tensor<2>>,
     /// `[rank, out]`, starts at zero: an untrained adapter changes nothing.
     pub b: Param<Tensor<2>>,
-    scale: f64,
+    pub(super) scale: f64,
 }
 
 impl Lora {
@@ -109,6 +109,13 @@ pub(super) fn indices(ids: impl IntoIterator<Item = u32>, device: &Device) -> Te
     Tensor::from_data(TensorData::new(ids, [len]), (device, DType::I32))
 }
 
+/// Cosines and sines of the rotary embedding at a position, half a head each.
+pub(super) fn angles(cfg: &ModelConfig, position: usize) -> (Vec<f32>, Vec<f32>) {
+    let head = cfg.lm_head_dim();
+    let frequency = |i: usize| f64::from(cfg.lm_rope_theta).powf(-2.0 * i as f64 / head as f64);
+    (0..head / 2).map(|i| (position as f64 * frequency(i)).sin_cos()).map(|(s, c)| (c as f32, s as f32)).unzip()
+}
+
 /// What depends on positions only, shared by all layers of one step.
 pub(super) struct Positions {
     /// `[1, t, 1, head]`.
@@ -123,13 +130,10 @@ impl Positions {
     /// Positions `start..start + t`, attending causally over `length` slots; `repeat` query heads share a key head.
     pub fn new(cfg: &ModelConfig, start: usize, t: usize, length: usize, device: &Device) -> Self {
         let head = cfg.lm_head_dim();
-        let half = head / 2;
-        let frequency = |i: usize| f64::from(cfg.lm_rope_theta).powf(-2.0 * i as f64 / head as f64);
         let mut cos = Vec::with_capacity(t * head);
         let mut sin = Vec::with_capacity(t * head);
         for p in start..start + t {
-            let (s, c): (Vec<_>, Vec<_>) =
-                (0..half).map(|i| (p as f64 * frequency(i)).sin_cos()).map(|(s, c)| (s as f32, c as f32)).unzip();
+            let (c, s) = angles(cfg, p);
             cos.extend(c.iter().chain(&c));
             sin.extend(s.iter().map(|s| -s));
             sin.extend(&s);

@@ -1,12 +1,16 @@
 //! FiFa-MLLM: one face encoder that serves both language and masks, a projector, a region encoder, a language model and
 //! a multi-task decoder. One file a block; [`fifa`] only composes them.
 
+pub mod conv_grad;
+pub mod dense;
 pub mod encoder;
 pub mod encoder_block;
 pub mod fifa;
 pub mod gelu;
 pub mod lm;
 pub mod lm_cache;
+mod lm_cpu;
+mod lm_gpu;
 mod lm_parts;
 pub mod mask_decoder;
 pub mod presence;

@@ -7,6 +7,7 @@
 //! step. It gives features to everything else, a map of evidence, and pooled evidence for detection and family. Its
 //! contribution to the trunk's map starts at zero: before training the encoder is exactly MobileSAM's.
 
+use super::dense::{Act, conv2d, is_plain_cpu};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::model::encoder::EncoderOutput;
@@ -18,11 +19,14 @@ use burn::tensor::ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{
     Tensor,
     activation::{relu, sigmoid},
-    module::{avg_pool2d, interpolate},
+    module::{avg_pool2d, interpolate, layer_norm},
 };
 
 /// The high-pass band is about ten times weaker than the image; both enter the first convolution at a similar size.
 const HIGH_PASS_GAIN: f32 = 8.0;
+
+/// Epsilon of channel norms, upstream's.
+const EPSILON: f64 = 1e-6;
 
 /// Residual branch, see the module's text.
 #[derive(Module, Debug)]
@@ -83,12 +87,17 @@ impl ChannelNorm {
         Ok(Self { gamma: v.param("gamma", [channels], Init::Const(1.0))?, beta: v.param("beta", [channels], Init::Const(0.0))? })
     }
 
-    /// `[b, c, h, w] → [b, c, h, w]`, epsilon 1e-6 as upstream.
+    /// `[b, c, h, w] → [b, c, h, w]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        if is_plain_cpu(&x) {
+            // The same in one operation, on channels-last memory.
+            let y = layer_norm(x.permute([0, 2, 3, 1]), self.gamma.val(), Some(self.beta.val()), EPSILON);
+            return y.permute([0, 3, 1, 2]);
+        }
         let c = self.gamma.dims()[0];
         let centred = x.clone() - x.mean_dim(1);
         let variance = centred.clone().square().mean_dim(1);
-        let normed = centred / (variance + 1e-6).sqrt();
+        let normed = centred / (variance + EPSILON).sqrt();
         normed * self.gamma.val().reshape([1, c, 1, 1]) + self.beta.val().reshape([1, c, 1, 1])
     }
 }
@@ -127,8 +136,7 @@ impl ResidualBranch {
                 Ok(Merge { mix: v.conv2d("mix", [w, w], Conv::same(3), false)?, norm: ChannelNorm::build(&v.pp("norm"), w)? })
             })
             .collect::<Result<_>>()?;
-        let mut out = v.conv2d("out", [w, cfg.enc_out], Conv::same(1), true)?;
-        out.weight = v.pp("out").param("weight", [cfg.enc_out, w, 1, 1], Init::Const(0.0))?;
+        let out = v.starting(Init::Const(0.0)).conv2d("out", [w, cfg.enc_out], Conv::same(1), true)?;
         Ok(Self {
             stem: v.conv2d("stem", [6, d[0]], half, true)?,
             stages,
@@ -148,26 +156,27 @@ impl ResidualBranch {
         let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false);
         let smooth = avg_pool2d(image.clone(), options);
         let high = (image.clone() - smooth) * HIGH_PASS_GAIN;
-        let mut x = relu(self.stem.forward(Tensor::cat(vec![high, image], 1)));
+        let plain = |layer: &Conv2d, x: Tensor<4>| conv2d(layer, x, None, Act::None);
+        let mut x = conv2d(&self.stem, Tensor::cat(vec![high, image], 1), None, Act::Relu);
         let mut levels = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
-            x = relu(stage.norm.forward(stage.down.forward(x)));
-            x = x.clone() + relu(stage.mix.forward(x));
+            x = relu(stage.norm.forward(plain(&stage.down, x)));
+            x = x.clone() + conv2d(&stage.mix, x, None, Act::Relu);
             levels.push(x.clone());
         }
         // Up again, coarse to fine; `merged` holds strides 16, 8, 4.
-        let mut y = self.laterals[0].forward(x.clone());
+        let mut y = plain(&self.laterals[0], x.clone());
         let mut merged = Vec::with_capacity(self.merges.len());
         let known = [&trunk.map, &trunk.early[1], &trunk.early[0]];
         let steps =
             self.merges.iter().zip(&self.laterals[1..]).zip(levels.iter().rev().skip(1)).zip(known.into_iter().zip(&self.trunk_norms));
         for (((merge, lateral), level), (known, norm)) in steps {
             let seen = Tensor::cat(vec![level.clone(), norm.forward(known.clone())], 1);
-            let sum = double(y, level) + lateral.forward(seen);
-            y = relu(merge.norm.forward(merge.mix.forward(relu(sum))));
+            let sum = conv2d(lateral, seen, Some(double(y, level)), Act::Relu);
+            y = relu(merge.norm.forward(plain(&merge.mix, sum)));
             merged.push(y.clone());
         }
-        let artifact = self.evidence.forward(y.clone());
+        let artifact = plain(&self.evidence, y.clone());
         let [middle, near] = [merged[0].clone(), merged[1].clone()];
         let seen = sigmoid(artifact.clone());
         let pooled = Tensor::cat(

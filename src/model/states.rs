@@ -133,8 +133,7 @@ impl SegProjector {
     /// # Errors
     /// `weights.*`
     pub fn build(cfg: &ModelConfig, v: &Vars) -> Result<Self> {
-        let mut fc2 = v.linear("fc2", cfg.dec_dim, cfg.dec_dim, false)?;
-        fc2.weight = v.pp("fc2").param("weight", [cfg.dec_dim, cfg.dec_dim], Init::Const(0.0))?;
+        let fc2 = v.starting(Init::Const(0.0)).linear("fc2", cfg.dec_dim, cfg.dec_dim, false)?;
         Ok(Self {
             choose: v.linear("choose", cfg.lm_dim, cfg.dec_concepts, true)?,
             fc1: v.linear("fc1", cfg.lm_dim, cfg.dec_dim, true)?,

@@ -132,8 +132,7 @@ impl TaskDecoder {
     /// `weights.*`
     pub fn build(cfg: &ModelConfig, v: &Vars) -> Result<Self> {
         let (d, up) = (cfg.dec_dim, cfg.dec_dim / 8);
-        let mut skip = v.conv2d("skip", [cfg.res_width, up], Conv::same(1), true)?;
-        skip.weight = v.pp("skip").param("weight", [up, cfg.res_width, 1, 1], Init::Const(0.0))?;
+        let skip = v.starting(Init::Const(0.0)).conv2d("skip", [cfg.res_width, up], Conv::same(1), true)?;
         Ok(Self {
             prompt: PromptEncoder::build(cfg, &v.pp("prompt"))?,
             mask: MaskDecoder::build(cfg, &v.pp("mask"))?,

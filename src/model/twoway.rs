@@ -3,15 +3,13 @@
 //! Positions are added again at every attention, never to the values. Works for any number of tokens and cells. Source:
 //! Segment Anything (Kirillov et al. 2023, arXiv 2304.02643), section A; `transformer.py`.
 
+use super::dense::{Act, attention, linear};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::weights::Vars;
 use burn::module::Module;
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 
 /// Cross-attention works at 1/2 of the width.
 const NARROW: usize = 2;
@@ -46,14 +44,9 @@ impl Attention {
 
     /// Queries `[b, t, dim]`, keys and values `[b, s, dim]` → `[b, t, dim]`.
     pub fn forward(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> Tensor<3> {
-        let split = |x: Tensor<3>| {
-            let [b, n, c] = x.dims();
-            x.reshape([b, n, self.heads, c / self.heads]).swap_dims(1, 2)
-        };
-        let (q, k, v) = (split(self.q.forward(q)), split(self.k.forward(k)), split(self.v.forward(v)));
-        let y = attention(q, k, v, None, None, AttentionModuleOptions::default());
-        let [b, h, n, d] = y.dims();
-        self.out.forward(y.swap_dims(1, 2).reshape([b, n, h * d]))
+        let project = |layer: &Linear, x: Tensor<3>| linear(layer, x, None, Act::None);
+        let y = attention(project(&self.q, q), project(&self.k, k), project(&self.v, v), self.heads);
+        project(&self.out, y)
     }
 }
 
@@ -102,7 +95,8 @@ impl TwoWayBlock {
         let seen = self.to_image.forward(tokens.clone() + token_pe.clone(), placed.clone(), cells.clone());
         let tokens = self.norm2.forward(tokens + seen);
 
-        let tokens = self.norm3.forward(self.fc2.forward(relu(self.fc1.forward(tokens.clone()))) + tokens);
+        let wide = linear(&self.fc1, tokens.clone(), None, Act::Relu);
+        let tokens = self.norm3.forward(linear(&self.fc2, wide, Some(tokens), Act::None));
 
         let told = self.to_tokens.forward(placed, tokens.clone() + token_pe.clone(), tokens.clone());
         [tokens, self.norm4.forward(cells + told)]

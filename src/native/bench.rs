@@ -1,8 +1,9 @@
-//! `facext bench`: milliseconds by stage on one photo, and peak memory.
+//! `facext bench`: milliseconds by stage on one photo, and peak memory; or of the language model alone.
 
 use crate::analyze::request::{Request, Silent};
 use crate::error::{Error, Result};
 use crate::native::analyze::load;
+use crate::native::bench_lm;
 use crate::text::Task;
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +13,17 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Args {
     /// A photo with a face.
-    pub photo: PathBuf,
+    #[arg(required_unless_present = "lm")]
+    pub photo: Option<PathBuf>,
+    /// The language model alone, on made-up tokens.
+    #[arg(long, conflicts_with = "photo")]
+    pub lm: bool,
+    /// With `--lm`: tokens of the prompt.
+    #[arg(long, default_value_t = 256)]
+    pub prompt: usize,
+    /// With `--lm`: tokens to generate.
+    #[arg(long, default_value_t = 32)]
+    pub tokens: usize,
     /// Runs; minimum and median are printed.
     #[arg(long, default_value_t = 3)]
     pub runs: usize,
@@ -32,7 +43,8 @@ pub struct Args {
 /// # Errors
 /// Any stage's.
 pub fn run(args: &Args) -> Result<()> {
-    let bytes = fs::read(&args.photo).map_err(|e| Error::Io(format!("{}: {e}", args.photo.display())))?;
+    let Some(path) = &args.photo else { return language(args) };
+    let bytes = fs::read(path).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?;
     let analyzer = load(&args.weights, &args.device)?;
     let mut stages: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for _ in 0..args.runs.max(1) {
@@ -63,6 +75,33 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{}", serde_json::Value::Object(table));
     } else if let Some(peak) = peak {
         println!("peak memory {peak} MiB");
+    }
+    Ok(())
+}
+
+/// The language model alone.
+fn language(args: &Args) -> Result<()> {
+    let mut m = bench_lm::measure(&args.weights, &args.device, args.prompt, args.tokens, args.runs.max(1))?;
+    m.prefill_ms.sort_by(f64::total_cmp);
+    m.token_ms.sort_by(f64::total_cmp);
+    if args.json {
+        println!("{}", serde_json::to_string(&m).map_err(|e| Error::Io(e.to_string()))?);
+        return Ok(());
+    }
+    let print = |what: &str, v: &[f64]| println!("{what:>10}  min {:9.2}  median {:9.2} ms", v[0], v[v.len() / 2]);
+    println!("{}, {} threads, prompt {} tokens, then {}", m.device, m.threads, m.prompt, m.tokens);
+    print("prefill", &m.prefill_ms);
+    print("per token", &m.token_ms);
+    let seconds = m.token_ms[m.token_ms.len() / 2] / 1e3;
+    println!(
+        "{:.1} tokens/s; a token reads {:.1} MB: {:.1} GB/s",
+        1.0 / seconds,
+        m.bytes_a_token as f64 / 1e6,
+        m.bytes_a_token as f64 / seconds / 1e9
+    );
+    if let Some(top) = m.bandwidth {
+        let share = 100.0 * m.bytes_a_token as f64 / seconds / top;
+        println!("the device moves {:.1} GB/s (addition over a large tensor): a token reaches {share:.1} % of it", top / 1e9);
     }
     Ok(())
 }

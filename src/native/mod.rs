@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod annotate;
 pub mod bench;
+pub mod bench_lm;
 pub mod cli;
 pub mod convert;
 pub mod demo;

@@ -4,10 +4,14 @@
 //! so there the weight is expanded by plain operations and multiplied: gradients flow to `x`, never to the packed weight,
 //! at the price of a float copy for the length of the call. Training normally keeps such weights float.
 
+use super::cpu::Packed;
 use super::format::{BLOCK, Blocks};
+use super::gpu::{self, GpuWeight};
 use super::op::block_mm;
+use burn::backend::Flex;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn_flex::FlexTensor;
 
 /// `y = x · W`, `W: [in, out]`.
 #[derive(Module, Debug)]
@@ -16,6 +20,8 @@ pub enum BlockLinear {
     Float(FloatWeight),
     /// Packed blocks, constant.
     Packed(PackedWeight),
+    /// Packed blocks on a GPU, constant.
+    Gpu(GpuWeight),
 }
 
 /// Float weight of a [`BlockLinear`].
@@ -47,6 +53,9 @@ impl BlockLinear {
 
     /// A layer that keeps its blocks packed on the device.
     pub fn packed(blocks: Blocks, device: &Device) -> Self {
+        if gpu::runs_on(device) {
+            return Self::Gpu(GpuWeight::new(&blocks, device));
+        }
         let Blocks { bits, k, n, words, scales, mins } = blocks;
         let bits = bits as usize;
         // Same bits, other type: WebGPU and burn know no u32 tensors of kind Int by default.
@@ -67,7 +76,7 @@ impl BlockLinear {
 
     /// Whether the weight is held in blocks.
     pub fn is_packed(&self) -> bool {
-        matches!(self, Self::Packed(_))
+        !matches!(self, Self::Float(_))
     }
 
     /// `[in, out]`.
@@ -78,20 +87,22 @@ impl BlockLinear {
                 let [rows, n] = w.words.dims();
                 [rows * 32 / w.bits, n]
             }
+            Self::Gpu(w) => [w.k, w.n],
         }
     }
 
     /// `[.., in] → [.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let packed = |x: Tensor<D>, product: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+            let mut dims = x.dims();
+            let y = product(x.flatten_leading());
+            dims[D - 1] = y.dims()[1];
+            y.reshape(dims)
+        };
         match self {
             Self::Float(w) => burn::tensor::module::linear(x, w.weight.val(), None),
-            Self::Packed(w) => {
-                let mut dims = x.dims();
-                let flat: Tensor<2> = x.flatten_leading();
-                let y = w.forward(flat);
-                dims[D - 1] = y.dims()[1];
-                y.reshape(dims)
-            }
+            Self::Packed(w) => packed(x, &|x| w.forward(x)),
+            Self::Gpu(w) => packed(x, &|x| w.forward(x)),
         }
     }
 
@@ -100,6 +111,15 @@ impl BlockLinear {
         match self {
             Self::Float(w) => w.weight.val().select(1, ids).transpose(),
             Self::Packed(w) => w.columns(ids).transpose(),
+            Self::Gpu(w) => w.columns(ids),
+        }
+    }
+
+    /// The packed weight as the CPU kernels read it, without a copy; `None` if it is float, or not on the CPU.
+    pub fn on_cpu(&self) -> Option<CpuWeight> {
+        match self {
+            Self::Float(_) => None,
+            Self::Packed(w) => CpuWeight::of(w),
         }
     }
 
@@ -109,9 +129,46 @@ impl BlockLinear {
         let weight = match self {
             Self::Float(w) => w.weight.val(),
             Self::Packed(w) => w.expand(),
+            Self::Gpu(w) => w.expand(),
         };
         let dims = weight.dims();
         (weight.into_data().iter::<f32>().collect(), dims)
+    }
+}
+
+/// A packed weight in the CPU's memory: handles, not copies.
+pub struct CpuWeight {
+    words: FlexTensor,
+    scales: FlexTensor,
+    mins: Option<FlexTensor>,
+    bits: usize,
+    dims: [usize; 2],
+}
+
+impl CpuWeight {
+    fn of(w: &PackedWeight) -> Option<Self> {
+        let float = |t: Tensor<2>| (!t.is_autodiff()).then(|| t.try_into_primitive::<Flex>().ok()).flatten();
+        let [rows, n] = w.words.dims();
+        let mins = match &w.mins {
+            Some(m) => Some(float(m.val())?),
+            None => None,
+        };
+        let all = Self {
+            words: w.words.val().try_into_primitive::<Flex>().ok()?,
+            scales: float(w.scales.val())?,
+            mins,
+            bits: w.bits,
+            dims: [rows * 32 / w.bits, n],
+        };
+        let whole = |t: &FlexTensor| t.is_contiguous() && t.layout().start_offset() == 0;
+        (whole(&all.words) && whole(&all.scales) && all.mins.as_ref().is_none_or(whole)).then_some(all)
+    }
+
+    /// The weight by reference.
+    pub fn packed(&self) -> Packed<'_> {
+        let scales = self.scales.storage();
+        let mins = self.mins.as_ref().map_or(scales, |m| m.storage());
+        Packed { bits: self.bits, k: self.dims[0], n: self.dims[1], words: self.words.storage(), scales, mins }
     }
 }
 

@@ -5,10 +5,10 @@
 
 pub mod cpu;
 pub mod format;
-mod gpu;
+pub(crate) mod gpu;
 pub mod linear;
 mod op;
 
 pub use format::{BLOCK, Blocks};
-pub use gpu::{GpuForm, set_gpu_form};
+pub use gpu::{GpuForm, GpuWeight, self_test, set_gpu_form};
 pub use linear::BlockLinear;

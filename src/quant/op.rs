@@ -8,6 +8,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Int, Shape, Tensor, TensorData};
 use burn_cubecl::CubeBackend;
+use burn_cubecl::kernel::into_contiguous;
 use burn_flex::FlexTensor;
 
 /// Products with packed weights.
@@ -61,6 +62,7 @@ impl BlockOps for CubeBackend {
     ) -> FloatTensor<Self> {
         let dims = shape_of(&x.shape(), &words.shape(), &scales.shape(), &mins.shape(), bits);
         assert_eq!(x.dtype, DType::F32, "the packed product is f32");
-        gpu::launch(x, words, scales, mins, dims, bits)
+        let [m, k, n] = dims;
+        gpu::matmat::matmat(into_contiguous(x), m, &gpu::repack(words, scales, mins, [k, n], bits))
     }
 }

@@ -2,6 +2,7 @@
 //! as `{code, detail}`.
 
 mod device;
+mod digest;
 
 use crate::analyze::report::Report;
 use crate::analyze::request::{Event, Listener, Request};
@@ -89,8 +90,8 @@ impl Engine {
     /// Reads the manifest and chooses the device: `auto`, `cpu` or `gpu`.
     pub async fn create(manifest: String, device: String) -> Result<Engine, JsValue> {
         let parsed = Manifest::parse(&manifest).map_err(fail)?;
-        let loader = Loader::new(&manifest).map_err(fail)?;
         let chosen = device::choose(&device).await.map_err(fail)?;
+        let loader = Loader::new(&manifest).map_err(fail)?.onto(&chosen.device);
         Ok(Engine {
             manifest: parsed,
             loader: Some(loader),
@@ -113,13 +114,17 @@ impl Engine {
         to_js(&self.manifest.files)
     }
 
-    /// Verifies and takes one file; nothing of a bad one is kept.
-    pub fn add_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), JsValue> {
+    /// Verifies and takes one file; nothing of a bad one is kept. Packed matrices are on the device afterwards, and nowhere else.
+    pub async fn add_file(&mut self, name: String, bytes: Vec<u8>) -> Result<(), JsValue> {
         let loader = self.loader.as_mut().ok_or_else(not_built)?;
-        loader.add(name, bytes).map_err(fail)?;
+        match digest::sha256(&bytes).await {
+            Some(hash) => loader.add_hashed(&name, &bytes, &hash),
+            None => loader.add(&name, &bytes),
+        }
+        .map_err(fail)?;
         match self.manifest.files.iter().find(|f| f.name == name).map(|f| f.kind) {
-            Some(FileKind::Config) if name == CONFIG_FILE => self.settings = Some(Settings::parse(bytes).map_err(fail)?),
-            Some(FileKind::Tokenizer) if name == TOKENIZER_FILE => self.tokenizer = Some(bytes.to_vec()),
+            Some(FileKind::Config) if name == CONFIG_FILE => self.settings = Some(Settings::parse(&bytes).map_err(fail)?),
+            Some(FileKind::Tokenizer) if name == TOKENIZER_FILE => self.tokenizer = Some(bytes),
             _ => {}
         }
         Ok(())
@@ -131,8 +136,8 @@ impl Engine {
             return Err(not_built());
         };
         let hash = self.manifest.weights_sha256.clone();
-        let tensors = loader.finish().map_err(fail)?;
-        let analyzer = Analyzer::load(settings, tensors, &tokenizer, hash, &self.chosen.device, &self.chosen.label()).map_err(fail)?;
+        let weights = loader.arrive().map_err(fail)?;
+        let analyzer = Analyzer::load(settings, weights, &tokenizer, hash, &self.chosen.device, &self.chosen.label()).map_err(fail)?;
         self.analyzer = Some(analyzer);
         Ok(())
     }

@@ -2,11 +2,16 @@
 //!
 //! A file is accepted as a whole or not at all: name, exact size and SHA-256 against the manifest, then type, shape and
 //! finiteness of every tensor. The caller may drop a file's bytes as soon as [`Loader::add`] returns.
+//!
+//! A loader that knows the device puts packed matrices there as their file comes in, so that the host never holds more of them than
+//! one file's.
 
 use super::manifest::{FileKind, Manifest, sha256_hex};
 use super::shard::{join, read_shard};
-use super::store::{Stored, TensorMap};
+use super::store::{Arrived, Stored, TensorMap};
 use crate::error::{Error, Result, WeightsFault};
+use crate::quant::BlockLinear;
+use burn::tensor::Device;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Weights on their way in.
@@ -17,6 +22,9 @@ pub struct Loader {
     /// Config and tokenizer, by kind name.
     texts: Vec<(FileKind, Vec<u8>)>,
     tensors: BTreeMap<String, Stored>,
+    /// Where packed matrices go at once, if they do.
+    device: Option<Device>,
+    placed: BTreeMap<String, BlockLinear>,
 }
 
 impl Loader {
@@ -26,7 +34,13 @@ impl Loader {
     /// `weights.version`, `weights.manifest`.
     pub fn new(manifest_json: &str) -> Result<Self> {
         let manifest = Manifest::parse(manifest_json)?;
-        Ok(Self { manifest, added: BTreeSet::new(), texts: Vec::new(), tensors: BTreeMap::new() })
+        Ok(Self { manifest, added: BTreeSet::new(), texts: Vec::new(), tensors: BTreeMap::new(), device: None, placed: BTreeMap::new() })
+    }
+
+    /// The same loader, which puts packed matrices onto that device as they come.
+    pub fn onto(mut self, device: &Device) -> Self {
+        self.device = Some(device.clone());
+        self
     }
 
     /// What the files are checked against.
@@ -41,6 +55,38 @@ impl Loader {
     /// `weights.format`, `weights.missing_tensor`, `weights.shape`, `weights.not_finite`. Nothing is kept then, and the
     /// loader can go on with another try.
     pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.check(name, bytes)?;
+        self.add_hashed(name, bytes, &sha256_hex(bytes))
+    }
+
+    /// [`Loader::add`] for a caller that has computed the hash of these very bytes in a faster way: hex, lower case.
+    ///
+    /// # Errors
+    /// Those of [`Loader::add`].
+    pub fn add_hashed(&mut self, name: &str, bytes: &[u8], sha256: &str) -> Result<()> {
+        let (kind, wanted) = self.check(name, bytes)?;
+        if sha256 != wanted {
+            return Err(Error::weights(WeightsFault::Hash, name));
+        }
+        if self.added.contains(name) {
+            return Ok(());
+        }
+        match kind {
+            FileKind::Shard => {
+                let expected: Vec<_> = self.manifest.tensors.iter().filter(|(_, t)| t.file == name).collect();
+                for (name, tensor) in read_shard(name, bytes, &expected)? {
+                    self.keep(name, tensor);
+                }
+                self.place_whole()?;
+            }
+            kind => self.texts.push((kind, bytes.to_vec())),
+        }
+        self.added.insert(name.into());
+        Ok(())
+    }
+
+    /// Kind and hash of a file of that name and size.
+    fn check(&self, name: &str, bytes: &[u8]) -> Result<(FileKind, &str)> {
         let Some(entry) = self.manifest.file(name) else {
             return Err(Error::weights(WeightsFault::Manifest, format!("{name} is not in the manifest")));
         };
@@ -48,20 +94,37 @@ impl Loader {
             let detail = format!("{name}: {} bytes where {} are expected", bytes.len(), entry.bytes);
             return Err(Error::weights(WeightsFault::Size, detail));
         }
-        if sha256_hex(bytes) != entry.sha256 {
-            return Err(Error::weights(WeightsFault::Hash, name));
-        }
-        if self.added.contains(name) {
-            return Ok(());
-        }
-        match entry.kind {
-            FileKind::Shard => {
-                let expected: Vec<_> = self.manifest.tensors.iter().filter(|(_, t)| t.file == name).collect();
-                self.tensors.extend(read_shard(name, bytes, &expected)?);
+        Ok((entry.kind, &entry.sha256))
+    }
+
+    fn keep(&mut self, name: String, tensor: Stored) {
+        match (&self.device, tensor) {
+            // Parts wait for each other.
+            (Some(device), Stored::Blocks(b)) if !name.contains('#') => {
+                self.placed.insert(name, BlockLinear::packed(b, device));
             }
-            kind => self.texts.push((kind, bytes.to_vec())),
+            (_, tensor) => {
+                self.tensors.insert(name, tensor);
+            }
         }
-        self.added.insert(name.into());
+    }
+
+    /// Joins and places the matrices whose parts are all here.
+    fn place_whole(&mut self) -> Result<()> {
+        let Some(device) = self.device.clone() else { return Ok(()) };
+        let waiting: BTreeSet<String> = self.tensors.keys().filter_map(|n| Some(n.rsplit_once('#')?.0.to_owned())).collect();
+        for name in waiting {
+            let part = format!("{name}#");
+            let all = self.manifest.tensors.keys().filter(|n| n.starts_with(&part)).count();
+            let here: Vec<String> = self.tensors.keys().filter(|n| n.starts_with(&part)).cloned().collect();
+            if here.len() < all || !here.iter().all(|n| matches!(self.tensors.get(n), Some(Stored::Blocks(_)))) {
+                continue;
+            }
+            let parts = here.iter().filter_map(|n| Some((n.rsplit_once('#')?.1.parse().ok()?, self.tensors.remove(n)?))).collect();
+            if let Stored::Blocks(b) = joined(&name, parts)? {
+                self.placed.insert(name, BlockLinear::packed(b, &device));
+            }
+        }
         Ok(())
     }
 
@@ -87,18 +150,32 @@ impl Loader {
         let mut parts: BTreeMap<String, Vec<(usize, Stored)>> = BTreeMap::new();
         for (name, tensor) in self.tensors {
             match name.rsplit_once('#').and_then(|(n, i)| Some((n, i.parse().ok()?))) {
-                // Sorted by number below: as text, part 10 comes before part 2.
                 Some((n, i)) => parts.entry(n.into()).or_default().push((i, tensor)),
                 None => drop(whole.0.insert(name, tensor)),
             }
         }
-        for (name, mut list) in parts {
-            list.sort_by_key(|(i, _)| *i);
-            let tensor = join(&name, list.into_iter().map(|(_, t)| t).collect())?;
+        for (name, list) in parts {
+            let tensor = joined(&name, list)?;
             whole.0.insert(name, tensor);
         }
         Ok(whole)
     }
+
+    /// The same for the building of one model, with what is on the device already.
+    ///
+    /// # Errors
+    /// Those of [`Loader::finish`].
+    pub fn arrive(mut self) -> Result<Arrived> {
+        let placed = std::mem::take(&mut self.placed);
+        Ok(Arrived::from(self.finish()?).with_placed(placed))
+    }
+}
+
+/// Numbered parts → the whole.
+fn joined(name: &str, mut parts: Vec<(usize, Stored)>) -> Result<Stored> {
+    // By number: as text, part 10 comes before part 2.
+    parts.sort_by_key(|(i, _)| *i);
+    join(name, parts.into_iter().map(|(_, t)| t).collect())
 }
 
 #[cfg(test)]
@@ -182,6 +259,34 @@ mod tests {
         let back = loader.finish().unwrap();
         assert_eq!(back.0.len(), 2 + other.0.len());
         assert!(map.0.iter().all(|(n, t)| back.0[n] == *t));
+    }
+
+    /// On the device as the files come, parts as soon as they are complete; the products are those of the same blocks.
+    #[test]
+    fn packed_matrices_are_placed_as_they_come() {
+        let device = Device::flex();
+        let n = 100_000;
+        let words = (0..64 * n as u32).map(|i| i.wrapping_mul(2_654_435_761)).collect();
+        let split = Blocks { bits: 8, k: 256, n, words, scales: (0..8 * n).map(|i| (i % 7) as f32 * 0.125).collect(), mins: None };
+        let mut map = tensors();
+        map.0.insert("e.weight".to_string(), Stored::Blocks(split.clone()));
+        let written = write_shards(&[("all", &map)]).unwrap();
+        assert!(written.files.len() > 1);
+        let mut loader = Loader::new(&set(&written).to_json()).unwrap().onto(&device);
+        for (name, bytes) in written.files.iter().rev() {
+            loader.add_hashed(name, bytes, &sha256_hex(bytes)).unwrap();
+        }
+        assert!(loader.tensors.values().all(|t| !matches!(t, Stored::Blocks(_))), "blocks wait on the host");
+        let mut arrived = loader.arrive().unwrap();
+        let product = |l: &BlockLinear, k: usize| {
+            let x = burn::tensor::Tensor::<2>::from_data(burn::tensor::TensorData::new(wave(k, 0.9), [1, k]), &device);
+            l.forward(x).into_data().try_to_vec::<f32>().unwrap()
+        };
+        for (name, blocks) in map.0.iter().filter_map(|(n, t)| if let Stored::Blocks(b) = t { Some((n, b)) } else { None }) {
+            let there = arrived.take_blocks(name, [blocks.k, blocks.n], &device).unwrap().unwrap();
+            assert_eq!(product(&there, blocks.k), product(&BlockLinear::packed(blocks.clone(), &device), blocks.k));
+        }
+        assert_eq!(arrived.take("a.gamma", &[7]).unwrap(), map.0["a.gamma"]);
     }
 
     #[test]

@@ -10,5 +10,5 @@ pub mod vars;
 pub use loader::Loader;
 pub use manifest::{Codec, FileEntry, FileKind, Manifest, Source, TensorEntry};
 pub use shard::write_shards;
-pub use store::{Stored, TensorMap};
+pub use store::{Arrived, Stored, TensorMap};
 pub use vars::{Conv, Init, Vars};

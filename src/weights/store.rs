@@ -1,7 +1,7 @@
-//! A tensor as it is stored: float, flat 8-bit, or block-quantised matrix.
+//! A tensor as it is stored: float, flat 8-bit, or block-quantised matrix. And the weights of a model on their way to where it computes.
 
 use crate::error::{Error, Result, WeightsFault};
-use crate::quant::{BLOCK, Blocks};
+use crate::quant::{BLOCK, BlockLinear, Blocks};
 use std::collections::BTreeMap;
 
 /// One stored tensor.
@@ -61,6 +61,14 @@ impl Stored {
         }
     }
 
+    /// The values, row-major; plain ones are handed over without a copy.
+    pub fn into_f32(self) -> Vec<f32> {
+        match self {
+            Self::Float { data, .. } => data,
+            other => other.to_f32(),
+        }
+    }
+
     /// The values, row-major.
     pub fn to_f32(&self) -> Vec<f32> {
         match self {
@@ -90,16 +98,98 @@ impl TensorMap {
     /// `weights.missing_tensor`, `weights.shape`.
     pub fn expect(&self, name: &str, shape: &[usize]) -> Result<&Stored> {
         let t = self.0.get(name).ok_or_else(|| Error::weights(WeightsFault::MissingTensor, name))?;
-        if t.shape() != shape {
-            return Err(Error::weights(WeightsFault::Shape, format!("{name}: {:?} where {shape:?} is needed", t.shape())));
-        }
+        fits(name, &t.shape(), shape)?;
         Ok(t)
+    }
+}
+
+fn fits(name: &str, found: &[usize], wanted: &[usize]) -> Result<()> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::weights(WeightsFault::Shape, format!("{name}: {found:?} where {wanted:?} is needed")))
+}
+
+/// The weights of one model, each to be used once: packed matrices that are on the device already, the rest on the host. What was
+/// used is gone from here, so that no weight is held twice while a model is built.
+#[derive(Debug, Default)]
+pub struct Arrived {
+    placed: BTreeMap<String, Option<BlockLinear>>,
+    /// Names stay when their tensors are taken.
+    waiting: BTreeMap<String, Option<Stored>>,
+}
+
+impl From<TensorMap> for Arrived {
+    /// All on the host.
+    fn from(map: TensorMap) -> Self {
+        Self { placed: BTreeMap::new(), waiting: map.0.into_iter().map(|(name, t)| (name, Some(t))).collect() }
+    }
+}
+
+impl Arrived {
+    /// With these matrices on their device.
+    pub fn with_placed(mut self, placed: BTreeMap<String, BlockLinear>) -> Self {
+        self.placed = placed.into_iter().map(|(name, l)| (name, Some(l))).collect();
+        self
+    }
+
+    /// Whether a tensor of that name came, used or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.waiting.contains_key(name) || self.placed.contains_key(name)
+    }
+
+    /// The tensor of that name, out of here.
+    ///
+    /// # Errors
+    /// `weights.missing_tensor` (also for one that was taken before, or placed), `weights.shape`.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Stored> {
+        let slot = self.waiting.get_mut(name).ok_or_else(|| Error::weights(WeightsFault::MissingTensor, name))?;
+        let t = slot.take().ok_or_else(|| Error::weights(WeightsFault::MissingTensor, format!("{name} was used already")))?;
+        fits(name, &t.shape(), shape)?;
+        Ok(t)
+    }
+
+    /// The matrix of that name, out of here, if it came in blocks: from its place on the device, or onto `device` now.
+    ///
+    /// # Errors
+    /// `weights.missing_tensor` for one that was taken before, `weights.shape`.
+    pub fn take_blocks(&mut self, name: &str, shape: [usize; 2], device: &burn::tensor::Device) -> Result<Option<BlockLinear>> {
+        if let Some(slot) = self.placed.get_mut(name) {
+            let l = slot.take().ok_or_else(|| Error::weights(WeightsFault::MissingTensor, format!("{name} was used already")))?;
+            fits(name, &l.dims(), &shape)?;
+            return Ok(Some(l));
+        }
+        if !matches!(self.waiting.get(name), Some(Some(Stored::Blocks(_)))) {
+            return Ok(None);
+        }
+        match self.take(name, &shape)? {
+            Stored::Blocks(b) => Ok(Some(BlockLinear::packed(b, device))),
+            _ => Ok(None),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_arrived_is_used_once_and_remembered() {
+        let device = burn::tensor::Device::flex();
+        let blocks = Blocks::quantise4(&[0.5; 64], 32, 2).unwrap();
+        let map = [("f".to_string(), Stored::float([2], vec![1.0, 2.0])), ("b".to_string(), Stored::Blocks(blocks.clone()))];
+        let placed = [("p".to_string(), BlockLinear::packed(blocks, &device))];
+        let mut all = Arrived::from(TensorMap(map.into())).with_placed(placed.into());
+        assert_eq!(all.take("g", &[2]).unwrap_err().code(), "weights.missing_tensor");
+        assert_eq!(all.take("f", &[2]).unwrap().into_f32(), [1.0, 2.0]);
+        assert_eq!(all.take("f", &[2]).unwrap_err().code(), "weights.missing_tensor");
+        assert!(all.has("f") && all.has("p") && !all.has("g"));
+        assert!(all.take_blocks("f", [1, 2], &device).unwrap().is_none() && all.take_blocks("g", [1, 2], &device).unwrap().is_none());
+        for name in ["b", "p"] {
+            assert_eq!(all.take_blocks(name, [32, 2], &device).unwrap().unwrap().dims(), [32, 2]);
+        }
+        assert_eq!(all.take_blocks("p", [32, 2], &device).unwrap_err().code(), "weights.missing_tensor");
+    }
 
     #[test]
     fn flat8_keeps_values_within_half_a_step() {

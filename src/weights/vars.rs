@@ -5,7 +5,7 @@
 //! can export what this loaded. Random values depend on seed and name only, never on the order of construction, and are
 //! the same on every platform.
 
-use super::store::{Stored, TensorMap};
+use super::store::{Arrived, Stored, TensorMap};
 use crate::error::{Error, Result, WeightsFault};
 use crate::quant::BlockLinear;
 use burn::module::Param;
@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use sha2::{Digest, Sha256};
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How a weight starts when no file gives it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,37 +28,104 @@ pub enum Init {
     Normal(f32),
 }
 
+/// Stored weights: kept for others, or handed over one by one.
+#[derive(Clone)]
+enum Source {
+    Kept(Arc<TensorMap>),
+    Once(Arc<Mutex<Arrived>>),
+}
+
+impl Source {
+    fn once(weights: &Mutex<Arrived>) -> MutexGuard<'_, Arrived> {
+        // Nothing is left half done in there.
+        weights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Kept(w) => w.0.contains_key(name),
+            Self::Once(w) => Self::once(w).has(name),
+        }
+    }
+
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        match self {
+            Self::Kept(w) => Ok(w.expect(name, shape)?.to_f32()),
+            Self::Once(w) => Ok(Self::once(w).take(name, shape)?.into_f32()),
+        }
+    }
+
+    /// The matrix of that name as a packed layer, if it is stored in blocks.
+    fn blocks(&self, name: &str, shape: [usize; 2], device: &Device) -> Result<Option<BlockLinear>> {
+        match self {
+            Self::Kept(w) => match w.0.get(name) {
+                Some(Stored::Blocks(b)) => {
+                    w.expect(name, &shape)?;
+                    Ok(Some(BlockLinear::packed(b.clone(), device)))
+                }
+                _ => Ok(None),
+            },
+            Self::Once(w) => Self::once(w).take_blocks(name, shape, device),
+        }
+    }
+}
+
 /// A place in the tree of names, and where its weights come from.
 #[derive(Clone)]
 pub struct Vars {
-    weights: Option<Arc<TensorMap>>,
+    weights: Option<Source>,
     /// Seed of weights that no file gives; `None` = a missing weight is an error.
     seed: Option<u64>,
     prefix: String,
     device: Device,
     packed: bool,
+    /// How the weights of layers start, if not as is usual for their size.
+    start: Option<Init>,
 }
 
 impl Vars {
     /// Random weights, the same for the same seed everywhere.
     pub fn random(seed: u64, device: &Device) -> Self {
-        Self { weights: None, seed: Some(seed), prefix: String::new(), device: device.clone(), packed: false }
+        Self { weights: None, seed: Some(seed), prefix: String::new(), device: device.clone(), packed: false, start: None }
     }
 
     /// Weights from files; a missing one is an error. Block-quantised matrices stay packed.
     pub fn stored(weights: Arc<TensorMap>, device: &Device) -> Self {
-        Self { weights: Some(weights), seed: None, prefix: String::new(), device: device.clone(), packed: true }
+        Self { weights: Some(Source::Kept(weights)), seed: None, prefix: String::new(), device: device.clone(), packed: true, start: None }
+    }
+
+    /// The same of weights that are handed over: each is gone from there when it was used, so none is held twice.
+    pub fn arrived(weights: Arrived, device: &Device) -> Self {
+        let weights = Some(Source::Once(Arc::new(Mutex::new(weights))));
+        Self { weights, seed: None, prefix: String::new(), device: device.clone(), packed: true, start: None }
+    }
+
+    /// The same weights for another device.
+    pub fn on(&self, device: &Device) -> Self {
+        Self { device: device.clone(), ..self.clone() }
     }
 
     /// Weights from files where they exist, random elsewhere, everything in float: the start of a training run.
     pub fn for_training(weights: Arc<TensorMap>, seed: u64, device: &Device) -> Self {
-        Self { weights: Some(weights), seed: Some(seed), prefix: String::new(), device: device.clone(), packed: false }
+        Self {
+            weights: Some(Source::Kept(weights)),
+            seed: Some(seed),
+            prefix: String::new(),
+            device: device.clone(),
+            packed: false,
+            start: None,
+        }
     }
 
     /// The same weights, with block-quantised matrices packed (`true`) or expanded to float (`false`).
     pub fn with_packed(mut self, packed: bool) -> Self {
         self.packed = packed;
         self
+    }
+
+    /// The same weights, but the weight (not the bias) of a layer that no file gives starts so.
+    pub fn starting(&self, start: Init) -> Self {
+        Self { start: Some(start), ..self.clone() }
     }
 
     /// One step down the tree of names.
@@ -79,7 +146,7 @@ impl Vars {
 
     /// Whether a file gives this weight.
     pub fn has(&self, name: &str) -> bool {
-        self.weights.as_ref().is_some_and(|w| w.0.contains_key(&self.path(name)))
+        self.weights.as_ref().is_some_and(|w| w.has(&self.path(name)))
     }
 
     /// Values of a weight, row-major, from the file or drawn.
@@ -89,7 +156,7 @@ impl Vars {
     pub fn values(&self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>> {
         let path = self.path(name);
         match (&self.weights, self.seed) {
-            (Some(w), seed) if seed.is_none() || w.0.contains_key(&path) => Ok(w.expect(&path, shape)?.to_f32()),
+            (Some(w), seed) if seed.is_none() || w.has(&path) => w.values(&path, shape),
             (_, Some(seed)) => Ok(draw(seed, &path, shape.iter().product(), init)),
             _ => Err(Error::weights(WeightsFault::MissingTensor, path)),
         }
@@ -111,7 +178,7 @@ impl Vars {
     pub fn linear(&self, name: &str, d_in: usize, d_out: usize, bias: bool) -> Result<Linear> {
         let v = self.pp(name);
         let bound = 1.0 / (d_in as f32).sqrt();
-        let weight = v.param("weight", [d_in, d_out], Init::Uniform(bound))?;
+        let weight = v.param("weight", [d_in, d_out], v.start.unwrap_or(Init::Uniform(bound)))?;
         let bias = if bias { Some(v.param("bias", [d_out], Init::Const(0.0))?) } else { None };
         Ok(Linear { weight, bias })
     }
@@ -123,10 +190,9 @@ impl Vars {
     pub fn block_linear(&self, name: &str, d_in: usize, d_out: usize) -> Result<BlockLinear> {
         let v = self.pp(name);
         if let (true, Some(w)) = (self.packed, &self.weights)
-            && let Some(Stored::Blocks(b)) = w.0.get(&v.path("weight"))
+            && let Some(layer) = w.blocks(&v.path("weight"), [d_in, d_out], &self.device)?
         {
-            w.expect(&v.path("weight"), &[d_in, d_out])?;
-            return Ok(BlockLinear::packed(b.clone(), &self.device));
+            return Ok(layer);
         }
         let bound = 1.0 / (d_in as f32).sqrt();
         Ok(BlockLinear::float(v.values("weight", &[d_in, d_out], Init::Uniform(bound))?, d_in, d_out, &self.device))
@@ -146,7 +212,8 @@ impl Vars {
             .with_padding(PaddingConfig2d::Explicit(c.padding, c.padding, c.padding, c.padding))
             .with_bias(false)
             .init(&self.device);
-        conv.weight = v.param("weight", [channels[1], channels[0] / c.groups, c.kernel, c.kernel], Init::Uniform(bound))?;
+        let start = v.start.unwrap_or(Init::Uniform(bound));
+        conv.weight = v.param("weight", [channels[1], channels[0] / c.groups, c.kernel, c.kernel], start)?;
         conv.bias = if bias { Some(v.param("bias", [channels[1]], Init::Const(0.0))?) } else { None };
         Ok(conv)
     }

@@ -2,15 +2,12 @@
 // worker, and what is named by its hash may be kept for good.
 //
 //   node pack/headers.mjs DIRECTORY
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { POLICY } from '../policy.mjs';
 
-const dir = process.argv[2];
-const html = readFileSync(join(dir, 'index.html'), 'utf8');
-const csp = /http-equiv="Content-Security-Policy"\s+content="([^"]+)"/.exec(html)?.[1];
-if (!csp) throw new Error('the page has no policy');
-writeFileSync(join(dir, '_headers'), `/*
-  Content-Security-Policy: ${csp}; frame-ancestors 'self'
+writeFileSync(join(process.argv[2], '_headers'), `/*
+  Content-Security-Policy: ${POLICY}; frame-ancestors 'self'
   X-Content-Type-Options: nosniff
   Referrer-Policy: no-referrer
 /assets/*

@@ -309,8 +309,9 @@ export class Controller {
       this.update(run.id, (old) => finish(old, wider));
       if (wider.faces.some((face, i) => face.band !== report.faces[i]?.band)) this.say(this.words.spread.changedSay);
     } catch (thrown) {
-      // The answer stands without it. After a stop for another question it is tried again.
-      if (toFault(thrown).code !== 'cancelled') this.left.add(report);
+      // The answer stands without it. After a stop for another question it is tried again, when that one has ended.
+      if (toFault(thrown).code === 'cancelled') return;
+      this.left.add(report);
     } finally {
       if (this.isSpreading(spreading.abort)) this.set({ spreading: null });
     }

@@ -5,13 +5,13 @@
  * (below them), `truth` (beside the answers), `footer`. Text from the model, file names and error details reach the document only as text nodes.
  */
 import { html, nothing, type PropertyValues } from 'lit';
-import { saving } from '#lazy';
+import { overlay, saving } from '#lazy';
 import { Announcer } from './announcer';
 import { BoxTool } from './box-tool';
 import type { Controller } from './controller';
 import { download, exported, json, stem } from './export-report';
 import { Fault } from './fault';
-import { Overlay, type OverlayMask, type Scene } from './overlay';
+import type { Overlay, OverlayMask, Scene } from './overlay';
 import { partRaster } from './parts';
 import type { Box, Report } from './protocol';
 import type { Point } from './region';
@@ -75,7 +75,8 @@ export class FacextAnalyzer extends Widget {
   declare status: string;
 
   private readonly announcer = new Announcer((text) => (this.status = text));
-  private readonly overlay = new Overlay();
+  /** Null until its file is here, which is asked for when the element is there. */
+  private overlay: Overlay | null = null;
   private readonly resizes = new ResizeObserver(() => this.paint());
   private listeners: AbortController | null = null;
   private viewFailed = '';
@@ -165,6 +166,7 @@ export class FacextAnalyzer extends Widget {
     target.addEventListener('paste', (e) => this.onPaste(e as ClipboardEvent), options);
     window.addEventListener('keydown', (e) => this.onEscape(e), options);
     this.renderRoot.addEventListener('transitionend', () => this.paint(), options);
+    overlay().then(({ Overlay }) => ((this.overlay ??= new Overlay()), this.paint()), () => controller.fail(new Fault('program.missing')));
     if (controller.model.state === 'preparing') void controller.prepare();
   }
 
@@ -231,7 +233,7 @@ export class FacextAnalyzer extends Widget {
     this.renderRoot.querySelector('.layout')?.setAttribute('lang', TAGS[c?.language ?? 'en']);
     if (c?.photo && c.photo.url !== this.lastPhoto) {
       this.lastPhoto = c.photo.url;
-      this.overlay.forget();
+      this.overlay?.forget();
       this.viewport.reset();
     }
     this.zoom();
@@ -301,7 +303,7 @@ export class FacextAnalyzer extends Widget {
 
   private paint(): void {
     const scene = this.scene();
-    if (this.canvas && scene) this.overlay.paint(this.canvas, scene);
+    if (this.canvas && scene) this.overlay?.paint(this.canvas, scene);
     placeSplit(this.renderRoot, this.controller?.split ?? null);
   }
 
@@ -325,7 +327,7 @@ export class FacextAnalyzer extends Widget {
     const scene = this.scene();
     const run = c.run;
     if (!scene || !run) return;
-    const hit = this.overlay.hit(scene, x, y);
+    const hit = this.overlay?.hit(scene, x, y) ?? null;
     const ref = hit && { run: run.id, face: hit.face, mask: hit.index };
     if (event.type === 'pointerup') c.pin(ref);
     else if (event.type === 'pointermove') c.light(ref);

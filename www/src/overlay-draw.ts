@@ -4,12 +4,12 @@
  * Every line is two-toned, light with a dark rim, so that it shows on any photo. Colours are Okabe and Ito's, safe for colour-blind eyes; the
  * hatch differs from mask to mask, so that two of them are told apart without colour, too. `scale`: canvas pixels in a photo pixel.
  */
+import { PALETTE } from './palette';
 import type { Box } from './protocol';
 import { path, strokePath, type Point } from './region';
 import type { Draft } from './region-state';
 import type { Raster } from './rle';
 
-export const PALETTE = ['#56b4e9', '#e69f00', '#cc79a7', '#009e73', '#f0e442', '#d55e00', '#0072b2'] as const;
 const DARK = '#10141c';
 
 /** One mask, drawn once: only as large as the mask. */

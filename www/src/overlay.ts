@@ -5,7 +5,8 @@
  * own hatch and a two-tone outline, and the one in focus is filled more strongly. A mask that the model itself trusts little is dimmed and
  * its outline is broken.
  */
-import { PALETTE, drawBox, drawDraft, drawFace, drawName, drawNumber, drawRing, layerOf, type Layer } from './overlay-draw';
+import { drawBox, drawDraft, drawFace, drawName, drawNumber, drawRing, layerOf, type Layer } from './overlay-draw';
+import { PALETTE } from './palette';
 import type { Box, MaskOut } from './protocol';
 import type { Point } from './region';
 import type { Draft } from './region-state';
@@ -69,8 +70,9 @@ export class Overlay {
     this.draw(context, scene, width / Math.max(shown.width, 1));
   }
 
-  /** Another photo may have the same part names in other places. */
+  /** Another photo: it may have the same part names in other places, and the layers of the one before are drawn again when it comes back. */
   forget(): void {
+    this.layers = new WeakMap();
     this.parts.clear();
   }
 

@@ -11,9 +11,11 @@ declare module '#wasm?url' {
 // Which of the two `lazy` files and of the two `assets` files it is, the build says.
 declare module '#lazy' {
   export const english: () => Promise<typeof import('./words-en')>;
-  export const here: { english?: typeof import('./words-en'); chinese?: typeof import('./chinese') };
-  export const chinese: () => Promise<typeof import('./chinese')>;
+  export const here: { english?: typeof import('./words-en'); chinese?: typeof import('./words-zh'); explainer?: typeof import('./explain-zh') };
+  export const chinese: () => Promise<typeof import('./words-zh')>;
+  export const explainer: () => Promise<typeof import('./explain-zh')>;
   export const pseudo: () => Promise<typeof import('./pseudo')>;
+  export const overlay: () => Promise<typeof import('./overlay')>;
   export const saving: () => Promise<typeof import('./saving')>;
 }
 declare module '#assets' {

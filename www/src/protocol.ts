@@ -91,6 +91,18 @@ export interface MaskOut {
   /** The model's own estimate of the mask's overlap with the truth, 0..1. */
   quality: number;
   concept: string | null;
+  /** What was measured on the marked pixels and stands out; absent in reports of earlier versions. */
+  measured?: Measured[];
+}
+
+/** One measurement against those of untouched photos, in `unit`. */
+export interface Measured {
+  /** Stable; worded in `words-*.ts`. */
+  measure: string;
+  value: number;
+  unit: string;
+  median: number;
+  spread: number;
 }
 
 export interface Span {

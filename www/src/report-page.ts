@@ -4,7 +4,7 @@
  */
 import type { Report } from './protocol';
 import { area } from './rle';
-import { TAGS, noFaceWords, percentWords, qualityWords, warningWords, type Language, type Words } from './words';
+import { TAGS, measuredWords, noFaceWords, percentWords, qualityWords, warningWords, type Language, type Words } from './words';
 
 export interface Pictures {
   /** Data URLs of PNG or JPEG pictures. */
@@ -37,7 +37,8 @@ export function reportPage(report: Report, w: Words, language: Language, picture
       const share = percentWords(w, area(mask.rle) / Math.max(1, face.box[2] * face.box[3]));
       const said = face.spans.find((span) => span.mask === m)?.text.trim() ?? mask.concept ?? '';
       const line = `${number}: ${said}, ${w.ofTheFace(share)}, ${qualityWords(w, mask.quality)}`;
-      return `<figure>${picture(pictures.masks[f]?.[m] ?? null, line)}<figcaption>${text(line)}</figcaption></figure>`;
+      const measured = measuredWords(w, mask);
+      return `<figure>${picture(pictures.masks[f]?.[m] ?? null, line)}<figcaption>${text(line)}${measured ? `<br>${text(measured)}` : ''}</figcaption></figure>`;
     });
     const band = w.bands[face.band] ?? w.bands.inconclusive;
     const family = face.family !== 'none' ? (w.families[face.family] ?? '') : '';

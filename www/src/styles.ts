@@ -93,7 +93,7 @@ export const styles = css`
   .frame canvas.tool-pan { cursor: grab; }
   .split { position: absolute; inset-block: 0; left: 0; width: 44px; margin-left: -22px; display: grid; place-items: center; cursor: ew-resize; touch-action: none; }
   .split-line { width: 3px; height: 100%; background: #ffffff; box-shadow: 0 0 0 1px rgb(16 20 28 / 0.75); }
-  .split::after { content: ''; position: absolute; width: 30px; height: 30px; border-radius: 50%; background: #ffffff; border: 1px solid rgb(16 20 28 / 0.75); box-shadow: inset 9px 0 0 -7px #ffffff, 0 1px 4px rgb(16 20 28 / 0.4); }
+  .split::after { content: '‹ ›' / ''; position: absolute; display: grid; place-items: center; width: 32px; height: 32px; border-radius: 50%; background: #ffffff; color: #10141c; border: 1px solid rgb(16 20 28 / 0.75); box-shadow: 0 1px 4px rgb(16 20 28 / 0.4); font: 700 1.125rem/1 system-ui, sans-serif; padding-bottom: 3px; }
   .split:focus-visible { outline-offset: -4px; }
   .frame canvas:focus-visible { outline-offset: -3px; }
 
@@ -160,6 +160,7 @@ export const styles = css`
   .mark .soft { font-weight: 400; }
   .mark-row { display: grid; grid-template-columns: minmax(0, 1fr) auto auto; gap: 4px; align-items: center; }
   .mark-row .icon { border-color: transparent; background: none; color: var(--soft); }
+  .mark-row .measured { grid-column: 1 / -1; margin: 0 0 4px; padding-inline-start: 10px; }
   .mark-row.off .mark { text-decoration: line-through; }
   .not-shown { border-inline-start: 3px solid var(--warn); padding-inline-start: 10px; }
 
@@ -185,6 +186,12 @@ export const styles = css`
     button.tool { min-width: 46px; }
     .drop { min-height: 260px; padding: 24px 16px; }
     .drop button { min-height: 48px; }
+  }
+  /* All tools in one row, as long as their names fit. */
+  @container (min-width: 340px) and (max-width: 520px) {
+    .tools > [role='toolbar'] { display: grid; grid-template-columns: repeat(7, minmax(0, 1fr)); width: 100%; gap: 4px; }
+    button.tool { min-width: 0; padding-inline: 0; }
+    button.tool span { max-width: 100%; overflow: hidden; text-overflow: ellipsis; }
   }
   @media (pointer: coarse) { button:not(.phrase) { min-height: 44px; } .choices label, .parts li, summary { min-height: 44px; } .parts li { padding-block: 9px; } }
 `;

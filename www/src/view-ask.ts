@@ -16,7 +16,7 @@ export function askCard(c: Controller, fit: (box: Box) => Box): TemplateResult |
   const about = c.ask.where === 'region';
   const blocked = c.busy !== null || (about && !c.region.raster && !c.region.box && !c.region.part);
   return html`<section class="card ask" part="ask" aria-label=${w.askTitle}>
-    <form class="stack" @submit=${(e: Event) => (e.preventDefault(), blocked || void c.askNow())}>
+    <form class="stack" @submit=${(e: Event) => (e.preventDefault(), blocked || ask(c, e.currentTarget as HTMLElement))}>
       <h2>${w.askTitle}</h2>
       <fieldset>
         <legend>${w.about}</legend>
@@ -43,6 +43,12 @@ export function askCard(c: Controller, fit: (box: Box) => Box): TemplateResult |
       </div>
     </form>
   </section>`;
+}
+
+/** Asks, and brings the answer into view: the form is far below it. */
+function ask(c: Controller, form: HTMLElement): void {
+  void c.askNow();
+  requestAnimationFrame(() => (form.getRootNode() as ParentNode).querySelector('[data-test="result"]')?.scrollIntoView({ block: 'nearest' }));
 }
 
 /** What is marked, in words. */

@@ -1,13 +1,13 @@
 /** The result at a glance, and below it every question with its answer; phrases and marks light each other up. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Controller } from './controller';
-import { PALETTE } from './overlay-draw';
+import { PALETTE } from './palette';
 import type { Band, FaceOut, MaskOut } from './protocol';
 import { area } from './rle';
 import { sameRef, type FaceLive, type MaskRef, type Run } from './run';
 import { saveBox, type SaveHandlers } from './view-save';
 import { spreadOf, spreadProgress } from './view-spread';
-import { inChinese, noFaceWords, partName, percentWords, qualityWords, warningWords } from './words';
+import { inChinese, measuredWords, noFaceWords, partName, percentWords, qualityWords, warningWords } from './words';
 
 const BAND_ORDER = ['no_sign', 'inconclusive', 'signs', 'strong_signs'] as const;
 
@@ -137,7 +137,8 @@ function warnings(c: Controller, run: Run): TemplateResult | typeof nothing {
 }
 
 function took(c: Controller, run: Run): string {
-  const total = run.report?.timings_ms['total'] ?? 0;
+  // What nobody waited for does not count.
+  const total = (run.report?.timings_ms['total'] ?? 0) - (run.report?.timings_ms['spread'] ?? 0);
   return total > 0 ? c.words.took((total / 1000).toFixed(1)) : '';
 }
 
@@ -196,6 +197,7 @@ function markRow(c: Controller, run: Run, face: FaceLive, index: number, id: num
   const name = maskLabel(c, face, id, mask) ?? w.mark(number);
   const share = percentWords(w, face.box ? area(mask.rle) / Math.max(1, face.box[2] * face.box[3]) : 0);
   const quality = qualityWords(w, mask.quality);
+  const measured = measuredWords(w, mask);
   return html`<div class="mark-row ${c.isHidden(ref) ? 'off' : ''}">
     <button class="mark c${(number - 1) % PALETTE.length} ${light.lit ? 'on' : ''}" part="mark" data-test="mark" data-mask=${id} aria-pressed=${light.pinned}
       @pointerenter=${light.on} @pointerleave=${light.off} @focus=${light.on} @blur=${light.off} @click=${light.tap}
@@ -204,6 +206,7 @@ function markRow(c: Controller, run: Run, face: FaceLive, index: number, id: num
       <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true"><path d="M3 12s3.5-6 9-6 9 6 9 6-3.5 6-9 6-9-6-9-6zm9 2.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z" /><path class="slash" d="M5 20L19 4" /></svg>
     </button>
     <button class="small" data-test="mask-only" aria-pressed=${sameRef(c.isolated, ref)} aria-label=${w.onlyMark(number)} title=${w.onlyMark(number)} @click=${() => c.isolate(ref)}>${w.only}</button>
+    ${measured ? html`<p class="small soft measured" data-test="measured">${measured}</p>` : nothing}
   </div>`;
 }
 

@@ -53,12 +53,18 @@ async function addAllLocked(engine: Engine, store: Store, { weightsBase, added, 
     timer ??= setTimeout(tell, PROGRESS_INTERVAL_MS);
   };
 
+  // A file is read while the engine verifies the one before it.
+  const read = (file?: FileEntry) => (file && !added.has(file.name) ? store.read(file).catch(() => null) : Promise.resolve(null));
+
   try {
     await store.evictExcept(files);
-    for (const file of files) {
+    let next = read(files[0]);
+    for (const [i, file] of files.entries()) {
       throwIfAborted(signal);
       report(file, 0);
-      if (!added.has(file.name) && !(await addStored(engine, store, file, onEvent))) {
+      const stored = await next;
+      next = read(files[i + 1]);
+      if (!added.has(file.name) && !(stored && (await addStored(engine, store, file, stored, onEvent)))) {
         await addFetched(engine, store, file, new URL(file.name, weightsBase).href, {
           signal,
           onBytes: (received, justNow) => {
@@ -81,9 +87,7 @@ async function addAllLocked(engine: Engine, store: Store, { weightsBase, added, 
 }
 
 /** True when a stored copy passed verification. A bad one is evicted, never handed on. */
-async function addStored(engine: Engine, store: Store, file: FileEntry, onEvent: LoadOptions['onEvent']): Promise<boolean> {
-  const stored = await store.read(file);
-  if (!stored) return false;
+async function addStored(engine: Engine, store: Store, file: FileEntry, stored: Uint8Array, onEvent: LoadOptions['onEvent']): Promise<boolean> {
   try {
     await engine.add_file(file.name, stored);
     return true;

@@ -159,6 +159,34 @@ export const en = {
   underOne: 'under 1 %',
   percent: (value: number) => `${value} %`,
   bytes: 'bytes',
+  /** What was measured at a mark, by the engine's code: below and above what untouched photos show. */
+  measured: {
+    some: (list: readonly string[]) => `Measured here: ${list.join('; ')}.`,
+    none: 'Nothing measured here stands out: the words are the model’s alone.',
+    low: {
+      sharpness: 'softer than around it',
+      sharpness_mirror: 'softer than the other side',
+      grain: 'smoother than around it',
+      grain_mirror: 'smoother than the other side',
+      red: 'less red than usual',
+      blue: 'yellower than usual',
+      proportion: 'unusually small',
+    } as Record<string, string>,
+    high: {
+      sharpness: 'sharper than around it',
+      sharpness_mirror: 'sharper than the other side',
+      grain: 'rougher than around it',
+      grain_mirror: 'rougher than the other side',
+      seam: 'a sharp border',
+      red: 'redder than usual',
+      blue: 'bluer than usual',
+      colour_mirror: 'another colour than the other side',
+      grid: 'compressed on another grid',
+      asymmetry: 'placed unlike the other side',
+      proportion: 'unusually large',
+      repetition: 'texture found elsewhere in the face',
+    } as Record<string, string>,
+  },
   quality: { clear: 'clear outline', rough: 'rough outline', weak: 'weak outline, little trust' },
 
   // ---- the photo and its tools ------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ export async function startServer({ fake = {}, base = '/', shardBytes, prelude, 
     if (url.port !== String(server.address().port)) return response.writeHead(502).end();
     request.url = url.pathname + url.search;
     if (prelude && /\/worker-[^/]*\.js$/.test(url.pathname)) {
-      const script = readFileSync(join(fakeDist(), url.pathname.slice(base.length)), 'utf8');
+      const script = readFileSync(join(root ?? fakeDist(), url.pathname.slice(base.length)), 'utf8');
       return response.writeHead(200, { 'content-type': 'text/javascript' }).end(`${prelude}\n${script}`);
     }
     const name = !root && url.pathname.startsWith(`${base}weights/`) ? url.pathname.slice(`${base}weights/`.length) : null;

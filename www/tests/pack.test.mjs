@@ -8,6 +8,7 @@ import { build as esbuild } from 'esbuild';
 import { rollup } from 'rollup';
 import { build as viteBuild, createServer as viteServer } from 'vite';
 import webpack from 'webpack';
+import vuePlugin from '@vitejs/plugin-vue';
 import { importMetaAssets } from '@web/rollup-plugin-import-meta-assets';
 import { zippedWasm } from '../pack/zip.mjs';
 import { HOME, INSTALLED, STRICT, installPackage, page, serveSite, siteFolder } from './consumer.mjs';
@@ -170,6 +171,33 @@ test('Vite: build, and its development server', async (t) => {
   await server.listen();
   await (await use(`http://127.0.0.1:${server.httpServer.address().port}/`)).close();
 });
+
+/** The first block of a language in the package's README, ten lines at most. */
+function readmeExample(language) {
+  const code = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(readFileSync(join(INSTALLED, 'README.md'), 'utf8'))[1];
+  assert.ok(code.trimEnd().split('\n').filter((line) => line.trim()).length <= 10, code);
+  return code;
+}
+
+for (const [name, language, csp] of [
+  ['React', 'jsx', STRICT],
+  // Vue names a policy of its own.
+  ['Vue', 'vue', STRICT.replace('lit-html', 'lit-html vue')],
+]) {
+  test(`${name}: the example of the package's README, word for word, built with Vite`, async (t) => {
+    const dir = siteFolder(language, { weights: 'public/weights' });
+    const vue = { isCustomElement: (tag) => tag === 'facext-analyzer' };
+    writeFileSync(join(dir, `example.${language}`), readmeExample(language));
+    writeFileSync(join(dir, 'app.js'), language === 'jsx' ? "import './example.jsx';" : "import { createApp } from 'vue';\nimport App from './example.vue';\ncreateApp(App).mount('#app');");
+    writeFileSync(join(dir, 'index.html'), page('<div id="app"></div>'));
+    const plugins = language === 'vue' ? [vuePlugin({ template: { compilerOptions: vue } })] : [];
+    await viteBuild({ root: dir, base: './', configFile: false, logLevel: 'error', plugins });
+    const site = await serveSite(t, join(dir, 'dist'), { csp });
+    const view = await use(site.url);
+    assert.equal(await view.title(), 'signs');
+    await view.close();
+  });
+}
 
 test('webpack', async (t) => {
   const dir = siteFolder('webpack');

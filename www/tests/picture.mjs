@@ -15,6 +15,7 @@ try {
   await page.locator('[part="model"]').waitFor({ state: 'detached' });
   await page.locator('input[type=file]').setInputFiles({ name: basename(photo), mimeType: 'image/png', buffer: readFileSync(photo) });
   await page.locator('[data-test="save"]').first().waitFor();
+  await page.locator('[data-test="spread"]').first().waitFor();
   await page.waitForTimeout(800);
   await page.screenshot({ path: out });
 } finally {

@@ -28,6 +28,7 @@ export function reportProblems(r) {
       check(size[0] === r.file.height && size[1] === r.file.width && typeof m.rle.counts === 'string', `${at}masks[${k}].rle`);
       check(box(m.bbox), `${at}masks[${k}].bbox`);
       check(m.quality >= 0 && m.quality <= 1, `${at}masks[${k}].quality ${m.quality}`);
+      check(Array.isArray(m.measured) && m.measured.length <= 3 && m.measured.every((v) => typeof v.measure === 'string' && [v.value, v.median, v.spread].every(Number.isFinite)), `${at}masks[${k}].measured`);
       check(m.concept === null || typeof m.concept === 'string', `${at}masks[${k}].concept`);
     }
   }

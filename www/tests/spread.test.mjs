@@ -88,6 +88,22 @@ test('another photo goes first, and the first one goes on when it is back', asyn
   await at('spread').waitFor();
 });
 
+test('an element that is taken away ends it, and nothing goes on in the background', async (t) => {
+  const { page, at } = await answeredScene(t, face, { server: { fake: { spread_ms: 400 } } });
+  await at('spread-running').waitFor();
+  const calls = await page.evaluate(async () => {
+    const element = document.querySelector('facext-analyzer');
+    const { session } = element.controller;
+    let calls = 0;
+    const spread = session.spread.bind(session);
+    session.spread = (...args) => (calls++, spread(...args));
+    element.remove();
+    await new Promise((done) => setTimeout(done, 1000));
+    return calls;
+  });
+  assert.equal(calls, 0);
+});
+
 test('words that name another kind than the classifier are said to differ', async (t) => {
   const { at } = await answeredScene(t, face, { server: { fake: { warnings: ['words_name_another_family'] } } });
   assert.match(await at('kinds-differ').innerText(), /The words and the classifier differ on the kind/);

@@ -74,6 +74,17 @@ test('every reason and warning of the crate has words on the page', async (t) =>
   for (const code of warnings) assert.ok(en.warnings[code], `no words for ${code}`);
 });
 
+test('every way of saving a face again has words on the page, which counts them rightly', async (t) => {
+  const source = join(WWW, '../src/analyze/spread.rs');
+  if (!existsSync(source)) return t.skip('skipped: src/analyze/spread.rs is not here');
+  const rust = readFileSync(source, 'utf8');
+  const schema = JSON.parse(readFileSync(join(WWW, '../docs/report.schema.json'), 'utf8'));
+  const names = schema.$defs.spread.properties.tried.items.properties.how.enum;
+  assert.equal(Number(/pub const ALL: \[Self; (\d+)\]/.exec(rust)[1]), names.length);
+  assert.equal(Number(/const TRIALS = (\d+);/.exec(readFileSync(join(WWW, 'src/view-spread.ts'), 'utf8'))[1]), names.length);
+  for (const { how } of [(await load('words-en.ts')).en.spread, (await load('words-zh.ts')).zh.spread]) assert.deepEqual(Object.keys(how), names);
+});
+
 test('both languages say the same things: same keys, same numbers of lines, nothing empty in one of them only', async () => {
   const { en } = await load('words-en.ts');
   const { zh } = await load('words-zh.ts');

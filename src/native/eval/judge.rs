@@ -1,11 +1,13 @@
 //! One image through the model: its score, its answers against the annotator's, its band as a JPEG.
 
 use super::Args;
+use super::steady::Steady;
+use crate::analyze::head::Head;
 use crate::analyze::region::{Asked, shares};
 use crate::analyze::report::Band;
 use crate::analyze::request::{Request, Silent};
 use crate::analyze::{Analyzer, answer::Verdict, answer::claims_signs, ground, measured, read_back};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fict;
 use crate::image::{BBox, Mask, Rgb8, Rle};
 use crate::measure::Gauge;
@@ -25,9 +27,6 @@ use crate::text::grammar::parse;
 use burn::tensor::Device;
 use rand::{SeedableRng, rngs::SmallRng};
 
-/// Quality of the JPEG that a band must survive.
-const JPEG: u8 = 75;
-
 /// What one image gave.
 pub struct Outcome {
     /// Of the sample.
@@ -43,8 +42,8 @@ pub struct Outcome {
     /// Steps of the degradation that were taken.
     pub degraded: Vec<String>,
     pub answers: Vec<Answered>,
-    /// Score and band of the same image as a JPEG.
-    pub jpeg: Option<(f32, Band)>,
+    /// The same image as a JPEG, and bands as shown.
+    pub jpeg: Option<Steady>,
 }
 
 /// What a question was about.
@@ -97,19 +96,14 @@ struct Seen<'a> {
 pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) -> Result<Outcome> {
     let sample = sampler.sample(index)?;
     let side = analyzer.settings.model.enc_image;
-    let encode = |image: &Rgb8| {
-        let pixels = resized(image.data.as_chunks::<3>().0, image.width, side);
-        analyzer.fifa.vision.encode(crops_to_tensor(&[pixels.as_flattened()], side, &Device::flex()))
-    };
+    let pixels = resized(sample.image.data.as_chunks::<3>().0, sample.image.width, side);
+    let pixels = Rgb8::new(side, side, pixels.into_flattened())?;
     let labels = resized(&sample.labels, sample.image.width, side);
-    let evidence = encode(&sample.image);
-    let rated = |verdict: &Verdict| {
-        let score = analyzer.settings.calibration.score(verdict.logit);
-        (score, analyzer.settings.calibration.band(score))
-    };
+    let evidence = analyzer.fifa.vision.encode(crops_to_tensor(&[&pixels.data], side, &Device::flex()));
     pollster::block_on(async {
         let (readout, verdict) = analyzer.verdict(&evidence, &labels, None).await?;
-        let (score, band) = rated(&verdict);
+        let score = analyzer.settings.calibration.score(verdict.logit);
+        let band = analyzer.settings.calibration.band(score);
         let cls = read_back(readout.cls.clone()).await?;
         let guessed = (0..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(0);
         let mut out = Outcome {
@@ -127,12 +121,12 @@ pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) ->
             jpeg: None,
         };
         let seen = Seen { evidence: &evidence, readout: &readout, verdict: &verdict, band, labels: &labels };
+        let mut head = Head::default();
         for (task, scope) in questions(&sample, sampler.set(), index, args) {
-            out.answers.push(ask(analyzer, &sample, &seen, (task, scope), args, index).await?);
+            out.answers.push(ask(analyzer, &sample, (&seen, &mut head), (task, scope), args, index).await?);
         }
         if args.takes(args.flip_every, index) {
-            let (_, again) = analyzer.verdict(&encode(&jpeg(&sample.image)?), &labels, None).await?;
-            out.jpeg = Some(rated(&again));
+            out.jpeg = Some(Steady::of(analyzer, &pixels, &labels, score).await?);
         }
         Ok(out)
     })
@@ -170,7 +164,7 @@ fn questions(sample: &Sample, set: RecipeSet, index: u64, args: &Args) -> Vec<(T
 async fn ask(
     analyzer: &Analyzer,
     sample: &Sample,
-    seen: &Seen<'_>,
+    (seen, head): (&Seen<'_>, &mut Head),
     (task, scope): (Task, Scope),
     args: &Args,
     index: u64,
@@ -180,12 +174,14 @@ async fn ask(
     let asked = asked(sample, scope, seen.labels, analyzer.settings.model.enc_image);
     let (made, artifact) = match &asked {
         None => {
-            let made = analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), 0, &mut Silent).await?.0;
+            let made =
+                analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), (0, head), &mut Silent).await?.0;
             (made, seen.verdict.artifact.clone())
         }
         Some(region) => {
             let (readout, verdict) = analyzer.verdict(seen.evidence, seen.labels, Some(region)).await?;
-            let made = analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), 0, &mut Silent).await?.0;
+            let made =
+                analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), (0, head), &mut Silent).await?.0;
             (made, verdict.artifact)
         }
     };
@@ -288,17 +284,6 @@ fn resized<T: Copy>(values: &[T], from: usize, to: usize) -> Vec<T> {
 fn taken(record: &serde_json::Value) -> Vec<String> {
     let was = |v: &serde_json::Value| !(v.is_null() || *v == false);
     record.as_object().map_or_else(Vec::new, |o| o.iter().filter(|(_, v)| was(v)).map(|(k, _)| k.clone()).collect())
-}
-
-/// The image as a JPEG and back.
-fn jpeg(image: &Rgb8) -> Result<Rgb8> {
-    let failed = |e: ::image::ImageError| Error::Io(format!("JPEG: {e}"));
-    let mut bytes = Vec::new();
-    ::image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, JPEG)
-        .encode(&image.data, image.width as u32, image.height as u32, ::image::ExtendedColorType::Rgb8)
-        .map_err(failed)?;
-    let back = ::image::load_from_memory(&bytes).map_err(failed)?.into_rgb8();
-    Ok(Rgb8 { width: image.width, height: image.height, data: back.into_raw() })
 }
 
 /// Mask logits `[n, m, m]` to the crop's pixels, bilinear, cut at 0.

@@ -9,6 +9,7 @@
 mod html;
 mod judge;
 pub mod plot;
+mod steady;
 mod summary;
 mod worst;
 
@@ -58,7 +59,7 @@ pub struct Args {
     /// Every n-th image is also asked about a box (localisation and explanation), often one on nothing; 0 = never.
     #[arg(long, default_value_t = 0)]
     pub box_every: u64,
-    /// Every n-th image is judged again as a JPEG of quality 75; 0 = never.
+    /// Every n-th image is judged again as a JPEG of quality 75, and both after the product's own savings; 0 = never.
     #[arg(long, default_value_t = 0)]
     pub flip_every: u64,
     /// All parts, each as often as --explain-every says, where it has no number of its own.

@@ -2,6 +2,7 @@
 
 use super::Args;
 use super::judge::{Answered, Outcome, Place};
+use super::steady::Steady;
 use crate::analyze::report::Band;
 use crate::native::metrics::{self, coco, mean, reliability, text};
 use crate::text::{Family, Task};
@@ -18,7 +19,7 @@ pub fn summary(all: &[Outcome], weights_sha256: &str, args: &Args) -> Value {
     }
     let loc = |place: Place| Value::from(grounded(&of(Task::Loc, place), false));
     let on_nothing: Vec<&Answered> = answers.iter().copied().filter(|a| a.place == Place::Box && !a.found).collect();
-    let jpeg: Vec<(&Outcome, (f32, Band))> = all.iter().filter_map(|o| Some((o, o.jpeg?))).collect();
+    let jpeg: Vec<(&Outcome, Steady)> = all.iter().filter_map(|o| Some((o, o.jpeg?))).collect();
     json!({
         "n_images": all.len(),
         "split": args.split,
@@ -36,11 +37,27 @@ pub fn summary(all: &[Outcome], weights_sha256: &str, args: &Args) -> Value {
         "wordings": args.wordings,
         "box_on_nothing": metrics::rate(&on_nothing, |a| !a.claims && a.overlap.predicted() == 0),
         "n_box_on_nothing": on_nothing.len(),
-        "band_flip_jpeg75": metrics::rate(&jpeg, |(o, again)| o.band != again.1),
-        "score_shift_jpeg75": mean(jpeg.iter().map(|(o, again)| f64::from((o.score - again.0).abs()))),
+        "band_flip_jpeg75": metrics::rate(&jpeg, |(_, again)| again.shown[0] != again.shown[1]),
+        "band_flip_jpeg75_first": metrics::rate(&jpeg, |(o, again)| o.band != again.band),
+        "score_shift_jpeg75": mean(jpeg.iter().map(|(o, again)| f64::from((o.score - again.score).abs()))),
+        "shown": shown(&jpeg),
         "n_jpeg75": jpeg.len(),
         "answers_parse": metrics::rate(&answers, |a| a.parses),
         "n_answers": answers.len(),
+    })
+}
+
+/// Bands as the product shows them after its own savings, of the images that were judged so.
+fn shown(all: &[(&Outcome, Steady)]) -> Value {
+    let share = |of: &dyn Fn(Band) -> bool, among: &dyn Fn(&Outcome) -> bool| {
+        let group: Vec<Band> = all.iter().filter(|(o, _)| among(o)).map(|(_, s)| s.shown[0]).collect();
+        metrics::rate(&group, |b| of(*b))
+    };
+    json!({
+        "false_alarm": share(&|b| b >= Band::Signs, &|o| !o.forged),
+        "flagged_forged": share(&|b| b >= Band::Signs, &|o| o.forged),
+        "inconclusive": share(&|b| b == Band::Inconclusive, &|_| true),
+        "n": all.len(),
     })
 }
 
@@ -226,8 +243,8 @@ mod tests {
         ];
         all[1].answers = vec![answered(Task::Loc, Place::Image, &[], std::slice::from_ref(&left), false)];
         all[2].answers = vec![answered(Task::Loc, Place::Box, &[left], &[], true)];
-        all[2].jpeg = Some((0.5, Band::Inconclusive));
-        all[3].jpeg = Some((0.4, Band::Inconclusive));
+        all[2].jpeg = Some(Steady { score: 0.5, band: Band::Inconclusive, shown: [Band::Inconclusive; 2] });
+        all[3].jpeg = Some(Steady { score: 0.4, band: Band::Inconclusive, shown: [Band::Signs, Band::Inconclusive] });
         all
     }
 
@@ -259,7 +276,10 @@ mod tests {
         near(&s["age"]["rouge_l"], 1.0);
         near(&s["box_on_nothing"], 0.5);
         near(&s["band_flip_jpeg75"], 0.5);
+        near(&s["band_flip_jpeg75_first"], 0.5);
         near(&s["score_shift_jpeg75"], 0.2);
+        near(&s["shown"]["false_alarm"], 0.5);
+        near(&s["shown"]["inconclusive"], 0.5);
         near(&s["answers_parse"], 1.0);
     }
 

@@ -26,8 +26,8 @@ pub fn write(dir: &Path, all: &[Outcome], sampler: &Sampler, count: usize) -> Re
         (
             "flipped",
             all.iter()
-                .filter_map(|o| Some((-f64::from((o.score - o.jpeg?.0).abs()), o)))
-                .filter(|(_, o)| o.jpeg.is_some_and(|j| j.1 != o.band))
+                .filter_map(|o| Some((-f64::from((o.score - o.jpeg?.score).abs()), o)))
+                .filter(|(_, o)| o.jpeg.is_some_and(|j| j.band != o.band))
                 .collect(),
         ),
     ];

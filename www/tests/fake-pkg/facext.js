@@ -8,6 +8,7 @@
 const FAKE = {
   faces: [[0.3, 0.2, 0.4, 0.6]], // shares of the photo
   token_ms: 4, // pause after each token
+  open_busy_ms: 0, // a photo that takes that long to open, in one call
   busy_ms: 0, // one call that blocks the worker's thread, in the middle
   crash: '', // 'panic' | 'silent' (uncaught, the promise never settles) | 'lost' (device.lost)
   build_fails: 0, // how many builds fail before one works
@@ -23,6 +24,14 @@ const FAKE = {
 
 /** Leaves of the fake's concept tree as ellipses on the face box: centre and radii, shares of it. */
 const LEAVES = { left_eyebrow: [0.3, 0.32, 0.17, 0.05], right_eyebrow: [0.7, 0.32, 0.17, 0.05], nose: [0.5, 0.55, 0.1, 0.15], mouth: [0.5, 0.77, 0.2, 0.08] };
+
+/** What stands out at a mask, by its concept. */
+const MEASURED = {
+  left_eyebrow: [
+    { measure: 'sharpness', value: -2.1, unit: 'octaves', median: 0.3, spread: 0.5 },
+    { measure: 'blue', value: 18, unit: 'levels', median: 2, spread: 4 },
+  ],
+};
 
 const fault = (code, detail) => ({ code, detail });
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -90,6 +99,7 @@ export class Engine {
       throw fault('image.truncated', name);
     }
     const { width, height } = bitmap;
+    block(this.#fake.open_busy_ms);
     bitmap.close();
     const none = name.includes('cat');
     const faces = none ? [] : this.#fake.faces.map((f) => ({ box: [f[0] * width, f[1] * height, f[2] * width, f[3] * height].map(Math.round) }));
@@ -272,5 +282,5 @@ function ellipse(width, height, cx, cy, rx, ry, quality, concept) {
       counts += String.fromCharCode(c + 48);
     }
   });
-  return { rle: { size: [height, width], counts }, bbox: [cx - rx, cy - ry, 2 * rx, 2 * ry].map(Math.round), quality, concept };
+  return { rle: { size: [height, width], counts }, bbox: [cx - rx, cy - ry, 2 * rx, 2 * ry].map(Math.round), quality, concept, measured: MEASURED[concept] ?? [] };
 }

@@ -1,0 +1,43 @@
+//! How steady a score and a band are: the image once more as a JPEG, and the bands that the product shows after its own savings
+//! ([`crate::analyze::spread`]) of the image and of that JPEG.
+
+use crate::analyze::Analyzer;
+use crate::analyze::report::Band;
+use crate::analyze::spread::{Resave, held_band};
+use crate::error::Result;
+use crate::image::Rgb8;
+use crate::model::vision::crops_to_tensor;
+use burn::tensor::Device;
+
+/// An image and its copy as a JPEG of quality 75.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Steady {
+    /// Score and band of the copy, before any saving by the product.
+    pub score: f32,
+    pub band: Band,
+    /// Bands as shown, of the image and of the copy.
+    pub shown: [Band; 2],
+}
+
+impl Steady {
+    /// `pixels`: the image in the model's frame; `labels`: part of every pixel of it; `score`: of the image.
+    ///
+    /// # Errors
+    /// As [`Analyzer::score_again`].
+    pub async fn of(analyzer: &Analyzer, pixels: &Rgb8, labels: &[u8], score: f32) -> Result<Self> {
+        let calibration = &analyzer.settings.calibration;
+        let copy = Resave::Jpeg75.apply(pixels)?;
+        let side = analyzer.settings.model.enc_image;
+        let evidence = analyzer.fifa.vision.encode(crops_to_tensor(&[&copy.data], side, &Device::flex()));
+        let again = calibration.score(analyzer.verdict(&evidence, labels, None).await?.1.logit);
+        let mut shown = [Band::Inconclusive; 2];
+        for (shown, (image, score)) in shown.iter_mut().zip([(pixels, score), (&copy, again)]) {
+            let mut tried = Vec::with_capacity(Resave::ALL.len());
+            for how in Resave::ALL {
+                tried.push(analyzer.score_again(image, labels, how).await?);
+            }
+            *shown = held_band(calibration.band(score), score, &tried, calibration).0;
+        }
+        Ok(Self { score: again, band: calibration.band(again), shown })
+    }
+}

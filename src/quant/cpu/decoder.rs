@@ -1,0 +1,252 @@
+//! What a decoder layer does between its products: RMSNorm, rotary positions, attention over the cache, SwiGLU. Plain slices of
+//! f32; loops are written in groups of 8 sums so that the compiler vectorises them.
+//!
+//! Every function works row by row, so that a row's result does not depend on the rows beside it (see [`super::blocks`]).
+
+use super::math::{exp_negative, silu};
+use super::simd::{Base, Simd};
+
+/// Width of a group of sums.
+const GROUP: usize = 8;
+
+/// Root-mean-square norm of rows of `gain.len()` values: `x / √(mean(x²) + epsilon) · gain`.
+pub fn rms_norm(x: &[f32], gain: &[f32], epsilon: f32, out: &mut Vec<f32>) {
+    out.clear();
+    for row in x.chunks_exact(gain.len()) {
+        let scale = 1.0 / (dot(row, row) / row.len() as f32 + epsilon).sqrt();
+        out.extend(row.iter().zip(gain).map(|(v, g)| v * scale * g));
+    }
+}
+
+/// `Σ a · b`.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut acc = [0.0f32; GROUP];
+    let (a, a_rest) = a.as_chunks::<GROUP>();
+    let (b, b_rest) = b.as_chunks::<GROUP>();
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..GROUP {
+            acc[i] += a[i] * b[i];
+        }
+    }
+    sum(acc) + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
+
+#[inline(always)]
+fn sum(v: [f32; GROUP]) -> f32 {
+    ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]))
+}
+
+/// Sines and cosines of some positions, `[t, head / 2]` each.
+pub struct Rotary {
+    half: usize,
+    sin: Vec<f32>,
+    cos: Vec<f32>,
+}
+
+impl Rotary {
+    /// Positions `start .. start + t` of heads of `head` values.
+    pub fn new(start: usize, t: usize, head: usize, theta: f32) -> Self {
+        let half = head / 2;
+        let frequencies: Vec<f64> = (0..half).map(|i| f64::from(theta).powf(-2.0 * i as f64 / head as f64)).collect();
+        let angles = (start..start + t).flat_map(|p| frequencies.iter().map(move |f| p as f64 * f));
+        let (sin, cos) = angles.map(|a| (a.sin() as f32, a.cos() as f32)).unzip();
+        Self { half, sin, cos }
+    }
+
+    /// Rotates one head of position `p` (counted from `start`) by halves, times `scale`.
+    pub fn rotate(&self, x: &[f32], p: usize, scale: f32, out: &mut [f32]) {
+        let h = self.half;
+        let (sin, cos) = (&self.sin[p * h..][..h], &self.cos[p * h..][..h]);
+        let ((low, high), (out_low, out_high)) = (x.split_at(h), out.split_at_mut(h));
+        for i in 0..h {
+            out_low[i] = (low[i] * cos[i] - high[i] * sin[i]) * scale;
+            out_high[i] = (high[i] * cos[i] + low[i] * sin[i]) * scale;
+        }
+    }
+}
+
+/// Attention of `R` query heads of one position over the first `length` keys and values of the key head they share.
+///
+/// # Arguments
+/// - `q`: `[R, head]`, rotated, scaled by `1 / √head`; `keys`, `values`: `[≥ length, head]`, `head` a multiple of 16.
+/// - `scores`: room for work.
+/// - `out`: `[R, head]`, overwritten.
+fn attend<const R: usize>(q: &[f32], keys: &[f32], values: &[f32], length: usize, scores: &mut Vec<f32>, out: &mut [f32]) {
+    const WIDE: usize = 2 * GROUP;
+    let head = q.len() / R;
+    assert!(head.is_multiple_of(Base::LANES) && keys.len() >= length * head);
+    scores.clear();
+    scores.resize(length * R, 0.0);
+    // Four keys at a time, so that four sums across registers are taken together. Head after head, so that the soft-max runs over
+    // neighbours.
+    for j in (0..length).step_by(4) {
+        // Behind the last key it is repeated.
+        let four: [*const f32; 4] = std::array::from_fn(|i| keys[(j + i).min(length - 1) * head..][..head].as_ptr());
+        // SAFETY: the keys and `q` hold `head` values each, whole registers of them.
+        let sums = unsafe { dots::<Base, R>(q.as_ptr(), four, head) };
+        for r in 0..R {
+            let count = 4.min(length - j);
+            scores[r * length + j..][..count].copy_from_slice(&sums[r][..count]);
+        }
+    }
+    let mut scale = [0.0f32; R];
+    for (row, scale) in scores.chunks_exact_mut(length).zip(&mut scale) {
+        *scale = 1.0 / soft_max(row);
+    }
+    for at in (0..head).step_by(WIDE) {
+        let mut acc = [[0.0f32; WIDE]; R];
+        for (j, value) in values.chunks_exact(head).take(length).enumerate() {
+            let value: &[f32; WIDE] = value[at..].first_chunk().expect("heads come in groups of 16");
+            for r in 0..R {
+                let p = scores[r * length + j];
+                for i in 0..WIDE {
+                    acc[r][i] += p * value[i];
+                }
+            }
+        }
+        for r in 0..R {
+            for i in 0..WIDE {
+                out[r * head + at + i] = acc[r][i] * scale[r];
+            }
+        }
+    }
+}
+
+/// `q [R, head]` times four keys of `head` values.
+#[inline(always)]
+unsafe fn dots<S: Simd, const R: usize>(q: *const f32, keys: [*const f32; 4], head: usize) -> [[f32; 4]; R] {
+    unsafe {
+        let mut acc = [[S::splat(0.0); 4]; R];
+        for c in (0..head).step_by(S::LANES) {
+            let keys = keys.map(|k| S::load(k.add(c)));
+            for r in 0..R {
+                let q = S::load(q.add(r * head + c));
+                for i in 0..4 {
+                    acc[r][i] = S::mul_add(q, keys[i], acc[r][i]);
+                }
+            }
+        }
+        acc.map(|v| S::sums(v))
+    }
+}
+
+/// `e^(x - max x)` in place; returns the sum.
+pub(super) fn soft_max(row: &mut [f32]) -> f32 {
+    let mut top = [f32::NEG_INFINITY; GROUP];
+    let (groups, rest) = row.as_chunks::<GROUP>();
+    for g in groups {
+        for i in 0..GROUP {
+            top[i] = if g[i] > top[i] { g[i] } else { top[i] };
+        }
+    }
+    let top = top.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, f32::max);
+    let mut acc = [0.0f32; GROUP];
+    let (groups, rest) = row.as_chunks_mut::<GROUP>();
+    for g in groups {
+        for i in 0..GROUP {
+            g[i] = exp_negative(g[i] - top);
+            acc[i] += g[i];
+        }
+    }
+    let mut total = sum(acc);
+    for v in rest {
+        *v = exp_negative(*v - top);
+        total += *v;
+    }
+    total
+}
+
+/// Sizes of a layer's attention.
+#[derive(Debug, Clone, Copy)]
+pub struct Heads {
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv: usize,
+    /// Width of a head, a multiple of 16.
+    pub head: usize,
+    /// Positions that the cache has room for.
+    pub capacity: usize,
+}
+
+/// Causal attention of `t` new positions that follow `start` known ones.
+///
+/// Keys are rotated and written with the values into the cache, `[kv, capacity, head]` each, at `start ..`; then each position attends to
+/// itself and all before it.
+///
+/// # Arguments
+/// `q [t, heads · head]`, `k` and `v` `[t, kv · head]`, not rotated.
+///
+/// # Returns
+/// `[t, heads · head]`
+pub fn attention([q, k, v]: [&[f32]; 3], at: &Rotary, start: usize, sizes: Heads, keys: &mut [f32], values: &mut [f32]) -> Vec<f32> {
+    let Heads { heads, kv, head, capacity } = sizes;
+    let (t, repeat) = (k.len() / (kv * head), heads / kv);
+    assert!(start + t <= capacity && keys.len() == kv * capacity * head && values.len() == keys.len());
+    assert!(q.len() == t * heads * head && v.len() == k.len() && head.is_multiple_of(2 * GROUP) && repeat * kv == heads);
+    for p in 0..t {
+        for h in 0..kv {
+            let to = (h * capacity + start + p) * head;
+            at.rotate(&k[(p * kv + h) * head..][..head], p, 1.0, &mut keys[to..][..head]);
+            values[to..][..head].copy_from_slice(&v[(p * kv + h) * head..][..head]);
+        }
+    }
+    let scale = 1.0 / (head as f32).sqrt();
+    let (keys, values) = (&*keys, &*values);
+    let mut out = vec![0.0; q.len()];
+    let one = |p: usize, out: &mut [f32]| {
+        let (mut rotated, mut scores) = (vec![0.0; repeat * head], Vec::new());
+        for (h, out) in out.chunks_exact_mut(repeat * head).enumerate() {
+            let q = &q[(p * kv + h) * repeat * head..][..repeat * head];
+            for (q, to) in q.chunks_exact(head).zip(rotated.chunks_exact_mut(head)) {
+                at.rotate(q, p, scale, to);
+            }
+            let (keys, values) = (&keys[h * capacity * head..], &values[h * capacity * head..]);
+            let length = start + p + 1;
+            match repeat {
+                2 => attend::<2>(&rotated, keys, values, length, &mut scores, out),
+                3 => attend::<3>(&rotated, keys, values, length, &mut scores, out),
+                4 => attend::<4>(&rotated, keys, values, length, &mut scores, out),
+                _ => {
+                    for (q, out) in rotated.chunks_exact(head).zip(out.chunks_exact_mut(head)) {
+                        attend::<1>(q, keys, values, length, &mut scores, out);
+                    }
+                }
+            }
+        }
+    };
+    #[cfg(feature = "native")]
+    if t > 1 {
+        use rayon::prelude::*;
+        out.par_chunks_exact_mut(heads * head).enumerate().for_each(|(p, out)| one(p, out));
+        return out;
+    }
+    out.chunks_exact_mut(heads * head).enumerate().for_each(|(p, out)| one(p, out));
+    out
+}
+
+/// `silu(gate) · up`, into `gate`.
+pub fn swiglu(gate: &mut [f32], up: &[f32]) {
+    gate.iter_mut().zip(up).for_each(|(g, u)| *g = silu(*g) * u);
+}
+
+/// `y [m, n] += scale · (x [m, k] · a [k, r]) · b [r, n]`: a low-rank adapter.
+pub fn low_rank(x: &[f32], a: &[f32], b: &[f32], [k, r, n]: [usize; 3], scale: f32, y: &mut [f32]) {
+    assert!(a.len() == k * r && b.len() == r * n && x.len() / k == y.len() / n);
+    let mut narrow = vec![0.0; r];
+    for (x, y) in x.chunks_exact(k).zip(y.chunks_exact_mut(n)) {
+        narrow.fill(0.0);
+        for (x, a) in x.iter().zip(a.chunks_exact(r)) {
+            narrow.iter_mut().zip(a).for_each(|(s, a)| *s += x * a);
+        }
+        for (s, b) in narrow.iter().zip(b.chunks_exact(n)) {
+            let s = s * scale;
+            y.iter_mut().zip(b).for_each(|(y, b)| *y += s * b);
+        }
+    }
+}
+
+/// `y += x`.
+pub fn add(y: &mut [f32], x: &[f32]) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
+}
