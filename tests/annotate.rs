@@ -469,7 +469,7 @@ fn a_borrowed_inpainter_paints_parts_that_are_exact_and_confirmed() {
     let Some(model) = net("migan.onnx") else { return };
     let t = Temp::new("gan");
     pack(&t.path("pack"), 3);
-    let set = ["--set", "unseen", "--count", "24", "--shard", "24"];
+    let set = ["--set", "unseen"];
     let plain = t.path("plain");
     assert_eq!(code(&make(&t.path("pack"), &plain, &set)), 0);
     let terms = |dir: &Path| -> serde_json::Value { serde_json::from_slice(&std::fs::read(dir.join("run.json")).unwrap()).unwrap() };

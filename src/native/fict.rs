@@ -35,7 +35,7 @@ pub struct Args {
     pub person: Option<PathBuf>,
     /// Lets MODNet say where the person is: its file; without one the file that ./build.sh nets has fetched. Where it fails, the
     /// ordinary outline stands in.
-    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["person", "tree"])]
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "cache", conflicts_with_all = ["person", "tree"])]
     pub matte: Option<PathBuf>,
     /// Side of the crop whose masks are printed, pixels.
     #[arg(long, default_value_t = 448, value_parser = clap::value_parser!(u32).range(64..=2048))]

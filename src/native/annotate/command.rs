@@ -53,13 +53,13 @@ pub struct Args {
     #[arg(long, default_value = "weights")]
     weights: PathBuf,
     /// Borrows MODNet for the recipe hair_recolour: its file; without one the file that ./build.sh nets has fetched.
-    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "cache")]
     matte: Option<PathBuf>,
     /// Borrows MI-GAN for the recipe gan_inpaint: its file; without one the file that ./build.sh nets has fetched.
-    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "cache")]
     inpaint: Option<PathBuf>,
     /// Borrows a small ESRGAN for the recipe esrgan_resample: its weights; without one the file that ./build.sh nets has fetched.
-    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "cache")]
     upscale: Option<PathBuf>,
     /// Measures every sentence of a data set again.
     #[arg(long, value_name = "DIR")]

@@ -12,6 +12,8 @@ use super::nets::{Inpainter, Matting, Upscaler, inpaint};
 use super::pixels::{Img, Rect, between, gaussian, mask_of_alpha};
 use super::recipe::{Face, Forged, Shape, draw_named, graded};
 use super::retouch::{Tint, tint};
+use crate::fict::head::Head;
+use crate::fict::raster::fill_polygon;
 use crate::fict::{self, BACKGROUND, Depth, Seen};
 use crate::image::Mask;
 
@@ -165,8 +167,9 @@ pub fn hair(face: &Face, net: &Matting) -> Option<Vec<f32>> {
     if apart < 2.5 {
         return None;
     }
+    let near = around_the_head(face, &body)?;
     let mut alpha = vec![0.0f32; w * h];
-    for i in all.iter().copied().filter(|&i| person[i] > 0.05 && within(strands, i)) {
+    for i in all.iter().copied().filter(|&i| near[i] && person[i] > 0.05 && within(strands, i)) {
         let (a, b) = (own.distance(face.image.px[i]), other.distance(face.image.px[i]));
         alpha[i] = person[i] * ((b - a) / (a + b).max(1e-3) * 2.0 + 0.5).clamp(0.0, 1.0);
     }
@@ -190,4 +193,27 @@ pub fn hair(face: &Face, net: &Matting) -> Option<Vec<f32>> {
     alpha.iter_mut().zip(&keep).for_each(|(a, k)| *a *= k);
     let area = alpha.iter().filter(|&&a| a > 0.5).count();
     (area * 40 > w * h).then_some(alpha)
+}
+
+/// Where hair can be: around the head, wide enough for curls. `None` where the matte takes much beyond it, above the chin, for the
+/// person: then it holds something else.
+fn around_the_head(face: &Face, body: &Mask) -> Option<Vec<bool>> {
+    /// Half of the outline in the head's frame, the subject's left, from the top.
+    const HALF: [[f32; 2]; 7] = [[0.0, 1.65], [0.6, 1.6], [1.1, 1.45], [1.5, 1.1], [1.65, 0.6], [1.6, 0.1], [1.4, -0.4]];
+    /// Most part of the person above the chin that lies elsewhere.
+    const BEYOND: f32 = 0.06;
+    let head = Head::of(face.mesh)?;
+    let right = HALF.iter().rev().map(|&[s, t]| [-s, t]);
+    let outline: Vec<[f32; 2]> = HALF.iter().copied().chain(right).map(|p| head.place(p)).collect();
+    let mut near = vec![false; body.data.len()];
+    fill_polygon(&outline, body.width, body.height, |y, a, b| near[y * body.width + a..y * body.width + b].fill(true));
+    let (chin, top) = (head.place([0.0, 0.0]), head.place([0.0, 1.0]));
+    let up = [top[0] - chin[0], top[1] - chin[1]];
+    let above = |i: usize| {
+        let (x, y) = ((i % body.width) as f32 - chin[0], (i / body.width) as f32 - chin[1]);
+        x * up[0] + y * up[1] > 0.0
+    };
+    let person = (0..near.len()).filter(|&i| body.data[i] == 1 && above(i));
+    let (all, beyond) = person.fold((0usize, 0usize), |(n, m), i| (n + 1, m + usize::from(!near[i])));
+    (beyond as f32 <= BEYOND * all as f32).then_some(near)
 }

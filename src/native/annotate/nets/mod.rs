@@ -32,6 +32,9 @@ pub struct Known {
     pub sha256: &'static str,
 }
 
+/// In place of a file: the one that `build.sh nets` has fetched. (A file of that name is `./cache`.)
+pub const CACHE: &str = "cache";
+
 /// The networks of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Nets {
@@ -41,7 +44,7 @@ pub struct Nets {
 }
 
 impl Nets {
-    /// Opens what is wanted: `None` is not, `Some("")` is looked for in the cache.
+    /// Opens what is wanted: `None` is not, `Some("cache")` is looked for in the cache.
     ///
     /// # Errors
     /// `io.failed` for a file that cannot be read; `request.bad` for one that is not the known model, or where the cache has none.
@@ -75,12 +78,12 @@ impl Nets {
     }
 }
 
-/// The file that is named; for an empty name the one in the cache.
+/// The file that is named; for [`CACHE`] the one in the cache.
 ///
 /// # Errors
 /// `request.bad` where the cache has none.
 pub fn place(named: &Path, known: &Known) -> Result<PathBuf> {
-    if !named.as_os_str().is_empty() {
+    if named != Path::new(CACHE) {
         return Ok(named.to_path_buf());
     }
     cached(known).ok_or_else(|| Error::Request(format!("no {} in the cache; ./build.sh nets fetches it, or name a file", known.source)))
