@@ -8,6 +8,7 @@ ROOT="$PWD"
 
 CACHE="${FACEXT_CACHE:-$HOME/.cache/facext}"   # compiled dependencies, tools, sample photos: shared by all clones
 PORT="${FACEXT_PORT:-8080}"
+WASM="${FACEXT_WASM_PROFILE:-web}"               # profile of the wasm: `web` is small and ships; `release` links sooner while one works on it
 BINDGEN=0.2.130                                 # must equal wasm-bindgen in Cargo.toml
 NATIVE="$CACHE/native" WEB="$CACHE/web" SAMPLES="$CACHE/samples" UPSTREAM="$CACHE/upstream"
 BIN="$NATIVE/release/facext"
@@ -39,9 +40,9 @@ wasm() {
     CARGO_TARGET_DIR="$CACHE/tools/target" cargo install wasm-bindgen-cli --version "$BINDGEN" --root "$CACHE/tools" --force
   fi
   say "wasm"
-  CARGO_TARGET_DIR="$WEB" cargo build --profile web --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
+  CARGO_TARGET_DIR="$WEB" cargo build --profile "$WASM" --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
   "$CACHE/tools/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
-    --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/web/facext.wasm"
+    --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/$WASM/facext.wasm"
 }
 
 npm_install() {
@@ -222,9 +223,9 @@ check() {
 bench_engine() {
   # Our side of the benchmark, a wasm of its own around the same library.
   wasm
-  CARGO_TARGET_DIR="$WEB" cargo build --profile web --locked --example facext_bench --no-default-features --features web --target wasm32-unknown-unknown
+  CARGO_TARGET_DIR="$WEB" cargo build --profile "$WASM" --locked --example facext_bench --no-default-features --features web --target wasm32-unknown-unknown
   "$CACHE/tools/bin/wasm-bindgen" --target web --no-typescript --remove-name-section --remove-producers-section \
-    --out-dir "$CACHE/bench/engine" --out-name facext_bench "$WEB/wasm32-unknown-unknown/web/examples/facext_bench.wasm"
+    --out-dir "$CACHE/bench/engine" --out-name facext_bench "$WEB/wasm32-unknown-unknown/$WASM/examples/facext_bench.wasm"
 }
 
 bench_peer() {

@@ -118,7 +118,7 @@ impl BlockLinear {
     /// The packed weight as the CPU kernels read it, without a copy; `None` if it is float, or not on the CPU.
     pub fn on_cpu(&self) -> Option<CpuWeight> {
         match self {
-            Self::Float(_) => None,
+            Self::Float(_) | Self::Gpu(_) => None,
             Self::Packed(w) => CpuWeight::of(w),
         }
     }

@@ -77,6 +77,8 @@ async function ask(page, photo, nth) {
   await page.locator('input[type=file]').setInputFiles({ name: `${nth}-${basename(photo)}`, mimeType: 'image/png', buffer });
   const done = await page.waitForFunction((from) => messages.slice(from).find((m) => m.of === 'analyze' && (m.what === 'done' || m.what === 'error')), before, { polling: 50 });
   const last = await done.jsonValue();
+  // A handle would keep the report alive in the page.
+  await done.dispose();
   if (last.what === 'error') throw new Error('the analysis failed');
   const moments = (await page.evaluate('messages')).slice(before);
   const start = moments.find((m) => m.what === 'call' && m.of === 'open')?.at;
@@ -179,17 +181,21 @@ export async function heap(dist, photo, log, analyses = 100) {
   }
 }
 
-/** A function that collects garbage and gives the bytes in use, those of array buffers included: `{page, worker}`. Workers are reached through the page's debugger. */
+/**
+ * A function that gives the bytes of all that lives in the JavaScript heaps, array buffers included: `{page, worker}`. From a snapshot, which
+ * collects garbage first: the browser's own counters also hold what it has not freed yet. Workers are reached through the page's debugger.
+ */
 async function heapProbe(context, page) {
   const session = await context.newCDPSession(page);
-  const workers = new Set();
+  const workers = new Map();
   const waiting = new Map();
   let next = 1;
-  session.on('Target.attachedToTarget', ({ sessionId, targetInfo }) => targetInfo.type === 'worker' && workers.add(sessionId));
+  session.on('Target.attachedToTarget', ({ sessionId, targetInfo }) => targetInfo.type === 'worker' && workers.set(sessionId, []));
   session.on('Target.detachedFromTarget', ({ sessionId }) => workers.delete(sessionId));
-  session.on('Target.receivedMessageFromTarget', ({ message }) => {
-    const { id, result } = JSON.parse(message);
-    waiting.get(id)?.(result);
+  session.on('Target.receivedMessageFromTarget', ({ sessionId, message }) => {
+    const { id, method, params } = JSON.parse(message);
+    if (method === 'HeapProfiler.addHeapSnapshotChunk') workers.get(sessionId)?.push(params.chunk);
+    waiting.get(id)?.();
     waiting.delete(id);
   });
   await session.send('Target.setAutoAttach', { autoAttach: true, waitForDebuggerOnStart: false, flatten: false });
@@ -197,19 +203,36 @@ async function heapProbe(context, page) {
     const id = next++;
     const answer = new Promise((done) => waiting.set(id, done));
     await session.send('Target.sendMessageToTarget', { sessionId, message: JSON.stringify({ id, method, params: {} }) });
-    return answer;
+    await answer;
+    return workers.get(sessionId)?.splice(0) ?? [];
   };
+  let chunks = [];
+  session.on('HeapProfiler.addHeapSnapshotChunk', ({ chunk }) => chunks.push(chunk));
   return async () => {
-    await session.send('HeapProfiler.collectGarbage');
-    const size = ({ usedSize, backingStorageSize = 0 }) => usedSize + backingStorageSize;
-    const bytes = { page: size(await session.send('Runtime.getHeapUsage')), worker: 0 };
+    chunks = [];
+    await session.send('HeapProfiler.takeHeapSnapshot', { reportProgress: false });
+    const bytes = { page: bytesIn(chunks), worker: 0 };
     if (workers.size === 0) throw new Error('the worker cannot be reached');
-    for (const id of workers) {
-      await inWorker(id, 'HeapProfiler.collectGarbage');
-      bytes.worker += size(await inWorker(id, 'Runtime.getHeapUsage'));
-    }
+    for (const id of workers.keys()) bytes.worker += bytesIn(await inWorker(id, 'HeapProfiler.takeHeapSnapshot'));
     return bytes;
   };
+}
+
+/**
+ * Sum of the sizes of a snapshot's nodes, without the wasm heap (measured apart) and without compiled code, of JavaScript and of wasm: functions
+ * are compiled again, better, while they run.
+ */
+function bytesIn(chunks) {
+  const { snapshot, nodes, strings } = JSON.parse(chunks.join(''));
+  const { node_fields: fields, node_types: types } = snapshot.meta;
+  const [type, name, size] = [fields.indexOf('type'), fields.indexOf('name'), fields.indexOf('self_size')];
+  const code = types[type].indexOf('code');
+  let sum = 0;
+  for (let at = 0; at < nodes.length; at += fields.length) {
+    if (nodes[at + type] === code || nodes[at + size] >= 64 << 20 || strings[nodes[at + name]].includes('WasmNativeModule')) continue;
+    sum += nodes[at + size];
+  }
+  return sum;
 }
 
 /** What a first visit downloads of code: the page's engine beside the peer's. Brotli at its best level, as a host would store it. */

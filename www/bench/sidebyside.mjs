@@ -28,7 +28,7 @@ export const PARTS = {
   prefill: { work: 'prefill', rounds: 3, seconds: 0.5, least: 1, contestants: all('wasm', 1, ...OURS, ...PEERS) },
   encode: { work: 'encode', rounds: 3, seconds: 0.5, least: 1, contestants: all('wasm', 1, ...OURS, ...PEERS) },
   threads: ['decode', 'prefill', 'encode'].map((work) => ({ work, rounds: 3, seconds: 0.5, least: 1, contestants: all('wasm', 2, ...PEERS, ...(work === 'decode' ? FUSED : [])) })),
-  webgpu: { work: 'decode', rounds: 2, seconds: 0, least: 2, contestants: all('webgpu', 1, ['facext', 'q4'], ['ort', 'q4', 'fused'], ['ort', 'fp32', 'fused']) },
+  webgpu: { work: 'decode', rounds: 2, seconds: 0, least: 2, contestants: all('webgpu', 1, ['facext', 'q4'], ['ort', 'q4', 'fused'], ['ort', 'fp32', 'fused'], ['ort', 'fp32', 'plain']) },
 };
 
 /** Models, peer, engine and page under one origin, isolated where threads are wanted. */

@@ -70,8 +70,9 @@ export class Overlay {
     this.draw(context, scene, width / Math.max(shown.width, 1));
   }
 
-  /** Another photo may have the same part names in other places. */
+  /** Another photo: it may have the same part names in other places, and the layers of the one before are drawn again when it comes back. */
   forget(): void {
+    this.layers = new WeakMap();
     this.parts.clear();
   }
 

@@ -39,7 +39,7 @@ export abstract class Widget extends LitElement implements FacextAnalyzerElement
   declare wholePage: boolean;
 
   protected controller: Controller | null = null;
-  private told: { state?: string; loaded?: number; opened?: Opened | null; reports: Set<Report>; problem?: Fault | null } = { reports: new Set() };
+  private told: { state?: string; loaded?: number; opened?: Opened | null; reports: WeakSet<Report>; problem?: Fault | null } = { reports: new WeakSet() };
 
   constructor() {
     super();
@@ -93,7 +93,7 @@ export abstract class Widget extends LitElement implements FacextAnalyzerElement
     const controller = new Controller(session, () => this.changed(), say);
     // Another element on this page has loaded the model that both use.
     session.onLoaded = () => controller.model.state === 'needed' && void controller.prepare();
-    this.told = { reports: new Set() };
+    this.told = { reports: new WeakSet() };
     return (this.controller = controller);
   }
 
