@@ -201,7 +201,7 @@ export async function scene(t, { server: serverOptions, browser: browserOptions,
   });
   const page = await browser.page(server.url + query);
   // The element comes with its language, after the page's `load`.
-  await page.waitForFunction(() => document.querySelector('facext-analyzer')?.shadowRoot?.querySelector('button'));
+  await page.waitForFunction(() => !document.querySelector('facext-analyzer') || document.querySelector('facext-analyzer').shadowRoot?.querySelector('button'));
   return { server, browser, page, at: (name) => page.locator(`[data-test="${name}"]`) };
 }
 
