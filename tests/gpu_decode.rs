@@ -177,8 +177,8 @@ fn decoding_agrees_with_plain_operations() {
     set_gpu_form(GpuForm::Auto);
 }
 
-/// f32 sums of up to 64 terms against f64: 4e-7 was measured.
-const KERNEL: f32 = 4e-6;
+/// f32 sums against f64: 8e-6 of the largest value at most when this was written (the probe's waves nearly cancel in a product of rows).
+const KERNEL: f32 = 4e-5;
 
 #[test]
 fn every_kernel_agrees_with_the_host() {

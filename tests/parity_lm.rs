@@ -20,6 +20,8 @@ use std::sync::Arc;
 /// hidden states by 1.4e-5. Ten times that leaves room for other orders of summation; a wrong rotary layout, scale or
 /// epsilon shows from 1e-2 on.
 const TOLERANCE: f64 = 6e-4;
+/// With packed weights activations are rounded to 16 bits before each of 210 products.
+const PACKED: f64 = 6e-3;
 
 fn gguf() -> Option<Vec<u8>> {
     let cache = std::env::var_os("FACEXT_CACHE").map(PathBuf::from);
@@ -151,8 +153,9 @@ fn numbers_equal_the_reference(packed: bool) {
         assert_eq!(greedy, ids(&by_llama["llamacpp_greedy"]));
     }
     println!("packed {packed}: largest error: logits {worst_logit:.2e}, hidden states {worst_hidden:.2e}");
-    assert!(worst_logit < TOLERANCE, "{worst_logit}");
-    assert!(worst_hidden < TOLERANCE, "{worst_hidden}");
+    let tolerance = if packed { PACKED } else { TOLERANCE };
+    assert!(worst_logit < tolerance, "{worst_logit}");
+    assert!(worst_hidden < tolerance, "{worst_hidden}");
 }
 
 /// Not a check: prints milliseconds of a prompt of 100 positions and of one token. Run with

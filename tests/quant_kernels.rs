@@ -5,6 +5,7 @@
 //! (measured: 3e-5, the most where there is only one output to compare with). The GPU half runs on whatever Vulkan adapter there is
 //! (llvmpipe without a GPU) and says "skipped: no adapter" if there is none.
 
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use facext::quant::{BlockLinear, Blocks, GpuForm, set_gpu_form};
 
@@ -170,6 +171,18 @@ fn packed_products_agree_on_the_gpu() {
     }
     set_gpu_form(GpuForm::Auto);
     check_columns(&device);
+    moved_off_autodiff(&device);
+}
+
+/// A layer that was made for training on a GPU and then used there without gradients.
+fn moved_off_autodiff(device: &Device) {
+    for (bits, n) in [(4, 33), (8, 40)] {
+        let b = blocks(bits, 96, n);
+        let layer = BlockLinear::packed(b.clone(), &device.clone().autodiff()).valid();
+        let x = Tensor::<2>::from_data(TensorData::new(noise(5 * 96, 3), [5, 96]), device);
+        let want = BlockLinear::packed(b, device).forward(x.clone());
+        layer.forward(x).into_data().assert_approx_eq::<f32>(&want.into_data(), burn::tensor::Tolerance::absolute(1e-5));
+    }
 }
 
 /// `cargo test --release --test quant_kernels -- --ignored --nocapture speed`

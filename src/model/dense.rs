@@ -4,6 +4,7 @@
 //! [`crate::quant::cpu`], on channels-last memory (a tensor `[b, c, h, w]` comes out as a permuted view of `[b, h, w, c]`, so that the
 //! next layer finds it in order), with bias, residual and activation in the same pass. The tests below hold both ways together.
 
+use super::conv_grad;
 use super::gelu::{gelu, gelu_f32};
 use crate::quant::cpu::attend::{Room, attend};
 use crate::quant::cpu::conv::{Shape, conv, depthwise};
@@ -12,12 +13,12 @@ use burn::backend::Flex;
 use burn::nn::conv::Conv2d;
 use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::activation::relu;
-use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{DType, Tensor, TensorData, module};
 use burn_flex::FlexTensor;
 
 /// Fewer rows than this are not worth rounding the weight.
-const LEAST_ROWS: usize = 16;
+const LEAST_ROWS: usize = 40;
 
 /// What follows a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,12 +112,24 @@ fn some<const D: usize>(t: Option<&Tensor<D>>) -> Option<Option<FlexTensor>> {
 /// `act(conv(x) + add)`, `[b, c, h, w] → [b, c', h', w']`.
 pub fn conv2d(layer: &Conv2d, x: Tensor<4>, add: Option<Tensor<4>>, act: Act) -> Tensor<4> {
     conv_on_cpu(layer, &x, add.as_ref(), act).unwrap_or_else(|| {
-        let y = layer.forward(x);
+        let y = if x.is_autodiff() { tracked(layer, x) } else { layer.forward(x) };
         act.tensor(match add {
             Some(add) => y + add,
             None => y,
         })
     })
+}
+
+/// The layer with the derivative of [`conv_grad`].
+fn tracked(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    let PaddingConfig2d::Explicit(top, left, bottom, right) = layer.padding else { return layer.forward(x) };
+    let padding = [(top, bottom), (left, right)];
+    let options = ConvOptions { stride: layer.stride, padding, dilation: layer.dilation, groups: layer.groups };
+    let y = conv_grad::conv2d(x, layer.weight.val(), options);
+    match &layer.bias {
+        Some(bias) => y + bias.val().reshape([1, -1, 1, 1]),
+        None => y,
+    }
 }
 
 fn conv_on_cpu(layer: &Conv2d, x: &Tensor<4>, add: Option<&Tensor<4>>, act: Act) -> Option<Tensor<4>> {
@@ -265,8 +278,8 @@ mod tests {
         let v = Vars::random(3, &Device::flex());
         let layer = v.linear("l", 40, 33, true).unwrap();
         for act in [Act::None, Act::Gelu, Act::Relu] {
-            for x in [noise([3, 7, 40]), noise([7, 3, 40]).swap_dims(0, 1), noise([40, 3, 7]).permute([1, 2, 0])] {
-                let add = noise([3, 33, 7]).swap_dims(1, 2);
+            for x in [noise([3, 17, 40]), noise([17, 3, 40]).swap_dims(0, 1), noise([40, 3, 17]).permute([1, 2, 0])] {
+                let add = noise([3, 33, 17]).swap_dims(1, 2);
                 assert!(linear_on_cpu(&layer, &x, Some(&add), act).is_some());
                 let want = act.tensor(layer.forward(x.clone()) + add.clone());
                 let e = error(linear(&layer, x, Some(add), act), want);

@@ -23,7 +23,7 @@ use crate::quant::gpu::attention::{Heads, LONGEST, attend};
 use crate::quant::gpu::matvec::{Adapter, matvec, qkv, swiglu};
 use crate::quant::gpu::norm::{Down, norm};
 use crate::quant::gpu::scores::scores;
-use crate::quant::gpu::{View, floats, ints, runs_on, tensor};
+use crate::quant::gpu::{View, floats, in_place, ints, runs_on, tensor};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_cubecl::tensor::CubeTensor;
 
@@ -124,7 +124,7 @@ pub(super) fn step(lm: &Lm, x: &Tensor<3>, cache: &mut KvCache) -> Result<Option
     let epsilon = cfg.lm_norm_eps as f32;
     for (i, layer) in layers.iter().enumerate() {
         let [keys, values] = cache.whole(i)?;
-        let (Some(keys), Some(values)) = (floats(keys), floats(values)) else { return Ok(None) };
+        let (Some(keys), Some(values)) = (in_place(keys), in_place(values)) else { return Ok(None) };
         x = layer.forward(x, epsilon, heads, &table, &at, [keys, values]);
     }
     Ok(Some(tensor::<2>(norm(x, last, epsilon, [None, None], 1.0)).reshape([1, 1, dim])))

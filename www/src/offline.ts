@@ -5,6 +5,9 @@
 import { trusted } from './spawn';
 
 const SHARED_CACHE = 'facext-shared';
+/** How long a fresh page, which starts its model first, may take until it has nothing to lose; later a person may be about to do something. */
+const TRIES = 20;
+const PAUSE_MS = 250;
 
 /** `idle` says whether the page may be reloaded without losing a photo or a download. */
 export function workOffline(idle: () => boolean): void {
@@ -14,9 +17,11 @@ export function workOffline(idle: () => boolean): void {
     const known = workers.controller !== null;
     const registration = await workers.register(trusted(new URL('./sw.js', document.baseURI).href));
     // A version that waited since the last visit takes over now, or never while this page is in use.
-    if (registration.waiting && known && idle()) {
+    if (!registration.waiting || !known) return;
+    for (let left = TRIES; left > 0 && !idle(); left--) await new Promise((done) => setTimeout(done, PAUSE_MS));
+    if (idle()) {
       workers.addEventListener('controllerchange', () => idle() && location.reload(), { once: true });
-      registration.waiting.postMessage({ type: 'SKIP_WAITING' });
+      registration.waiting?.postMessage({ type: 'SKIP_WAITING' });
     }
   };
   // Private windows and some settings refuse; the page works all the same.

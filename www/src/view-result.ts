@@ -137,7 +137,8 @@ function warnings(c: Controller, run: Run): TemplateResult | typeof nothing {
 }
 
 function took(c: Controller, run: Run): string {
-  const total = run.report?.timings_ms['total'] ?? 0;
+  // What nobody waited for does not count.
+  const total = (run.report?.timings_ms['total'] ?? 0) - (run.report?.timings_ms['spread'] ?? 0);
   return total > 0 ? c.words.took((total / 1000).toFixed(1)) : '';
 }
 

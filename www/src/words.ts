@@ -17,12 +17,15 @@ export function languageOf(tag: string | null | undefined): Language {
   return wanted === 'en-xa' ? 'en-XA' : wanted === 'zh' || wanted.startsWith('zh-') ? 'zh' : 'en';
 }
 
-let { english, chinese, explainer } = lazy.here;
+// What was loaded; asked for only when it is used, because the package's `lazy.here` may not be there yet while the modules start.
+const loaded: typeof lazy.here = {};
 let pseudo: Words | undefined;
+const english = () => (loaded.english ?? lazy.here.english)?.en;
+const chinese = () => (loaded.chinese ?? lazy.here.chinese)?.zh;
 
 /** Whether `wordsOf` has this language already. */
 export function knows(language: Language): boolean {
-  return (language === 'en' ? english : language === 'zh' ? chinese : pseudo) !== undefined;
+  return (language === 'en' ? english() : language === 'zh' ? chinese() : pseudo) !== undefined;
 }
 
 /** Loads a language. Rejects where its file cannot be had. */
@@ -30,24 +33,24 @@ export async function learn(language: Language): Promise<void> {
   if (knows(language)) return;
   if (language === 'zh') {
     // Needed with the first answer only; without it answers stay English, and say so.
-    lazy.explainer().then((module) => (explainer = module), () => {});
-    chinese = await lazy.chinese();
+    lazy.explainer().then((module) => (loaded.explainer = module), () => {});
+    loaded.chinese = await lazy.chinese();
     return;
   }
-  english ??= await lazy.english();
-  if (language === 'en-XA') pseudo = (await lazy.pseudo()).pseudo(english.en) as Words;
+  loaded.english ??= await lazy.english();
+  if (language === 'en-XA') pseudo = (await lazy.pseudo()).pseudo(loaded.english.en) as Words;
 }
 
 /** The wording; of a language that was not learnt, that of one that was. */
 export function wordsOf(language: Language): Words {
-  const words = (language === 'zh' ? chinese?.zh : language === 'en-XA' ? pseudo : english?.en) ?? english?.en ?? chinese?.zh;
+  const words = (language === 'zh' ? chinese() : language === 'en-XA' ? pseudo : english()) ?? english() ?? chinese();
   if (!words) throw new Error('no language was loaded');
   return words;
 }
 
 /** An answer in Chinese, or null where its form is not known. */
 export function inChinese(pieces: readonly Piece[], regions: readonly Region[]): Piece[] | null {
-  return explainer?.explainZh(pieces, regions) ?? null;
+  return (loaded.explainer ?? lazy.here.explainer)?.explainZh(pieces, regions) ?? null;
 }
 
 /** What stands in the `lang` attribute. */

@@ -44,5 +44,8 @@ registerRoute(
 precacheAndRoute(self.__WB_MANIFEST, { ignoreURLParametersMatching: [/^(device|weights|src|lang|share|shared)$/] });
 
 self.addEventListener('message', (event) => {
-  if (event.data?.type === 'SKIP_WAITING') void self.skipWaiting();
+  if (event.data?.type !== 'SKIP_WAITING') return;
+  // Only for a page that is alone: another one, of the old version, may still need the old files.
+  const pages = self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  event.waitUntil(pages.then((all) => (all.length > 1 ? undefined : self.skipWaiting())));
 });

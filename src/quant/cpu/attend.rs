@@ -97,7 +97,6 @@ unsafe fn product_512(sizes: [usize; 3], a: (&[f32], usize), b: &[f32], c: &mut 
 }
 
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "register tiles are indexed alike on both axes")]
 unsafe fn tiles<S: Simd>([m, k, n]: [usize; 3], (a, stride): (&[f32], usize), b: &[f32], c: &mut [f32]) {
     for col in (0..n).step_by(2 * S::LANES) {
         for row in (0..m).step_by(ROWS) {

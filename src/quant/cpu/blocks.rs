@@ -261,7 +261,6 @@ unsafe fn strip<S: Simd, const B: usize, const M: usize, const N: usize>(x: &Inp
 
 /// `M` rows × `N` registers of outputs from `col` on.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "register tiles are indexed alike on both axes")]
 unsafe fn tile<S: Simd, const B: usize, const M: usize, const N: usize>(
     pairs: [*const i32; M],
     scales: [f32; M],

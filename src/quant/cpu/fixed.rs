@@ -196,7 +196,6 @@ unsafe fn tiles_512(x: &Rows, m: usize, w: &Weight, bias: Option<&[f32]>, out: &
 
 /// Panel by panel, tiles of [`ROWS`] rows × 2 registers.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "register tiles are indexed alike on both axes")]
 unsafe fn all<S: Simd>(x: &Rows, m: usize, w: &Weight, bias: Option<&[f32]>, out: &mut [f32]) {
     let half = w.k.div_ceil(2);
     let mut last = [0.0f32; 64];

@@ -78,7 +78,13 @@ pub(crate) fn floats<const D: usize>(t: Tensor<D>) -> Option<CubeTensor> {
     (t.dtype == DType::F32).then(|| burn_cubecl::kernel::into_contiguous(t))
 }
 
-/// The same for whole numbers, 32 bits wide.
+/// The tensor itself, for a kernel that writes into it; `None` if its values would have to be moved first.
+pub(crate) fn in_place<const D: usize>(t: Tensor<D>) -> Option<CubeTensor> {
+    let t = t.try_into_primitive::<CubeBackend>().ok()?;
+    (t.dtype == DType::F32 && t.is_contiguous()).then_some(t)
+}
+
+/// Like [`floats`] for whole numbers, 32 bits wide.
 pub(crate) fn ints<const D: usize>(t: Tensor<D, Int>) -> Option<CubeTensor> {
     let t = t.try_into_primitive::<CubeBackend>().ok()?;
     (t.dtype == DType::I32).then(|| burn_cubecl::kernel::into_contiguous(t))
