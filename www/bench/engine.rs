@@ -4,12 +4,11 @@
 //! Weights are the safetensors files that `models.py` writes. Methods take and give plain arrays; they are asynchronous because a
 //! GPU is read back asynchronously.
 
-use burn::nn::LayerNorm;
 use burn::nn::conv::Conv2d;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
+use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
 use facext::config::ModelConfig;
+use facext::model::dense::{Act, attention, conv2d, linear};
 use facext::model::gelu::gelu;
 use facext::model::lm::Lm;
 use facext::model::lm_cache::KvCache;
@@ -114,28 +113,44 @@ impl Decoder {
 /// One block of the ViT.
 struct Layer {
     norm1: LayerNorm,
-    q: Biased,
-    k: Biased,
-    v: Biased,
-    o: Biased,
+    q: Dense,
+    k: Dense,
+    v: Dense,
+    o: Dense,
     norm2: LayerNorm,
-    fc1: Biased,
-    fc2: Biased,
+    fc1: Dense,
+    fc2: Dense,
 }
 
-/// A quantisable linear layer with a bias.
-struct Biased {
-    linear: BlockLinear,
-    bias: Tensor<1>,
+/// A linear layer with a bias, as the product has it for words (packed) and for pictures (float).
+enum Dense {
+    Packed(BlockLinear, Tensor<1>),
+    Float(Linear),
 }
 
-impl Biased {
+impl Dense {
     fn build(v: &Vars, name: &str, k: usize, n: usize) -> facext::Result<Self> {
-        Ok(Self { linear: v.block_linear(name, k, n)?, bias: v.pp(name).param("bias", [n], Init::Const(0.0))?.val() })
+        let packed = v.block_linear(name, k, n)?;
+        if packed.is_packed() {
+            Ok(Self::Packed(packed, v.pp(name).param("bias", [n], Init::Const(0.0))?.val()))
+        } else {
+            Ok(Self::Float(v.linear(name, k, n, true)?))
+        }
     }
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.linear.forward(x) + self.bias.clone().unsqueeze()
+    /// `act(x · W + bias + add)`.
+    fn forward(&self, x: Tensor<3>, add: Option<Tensor<3>>, act: Act) -> Tensor<3> {
+        match self {
+            Self::Float(layer) => linear(layer, x, add, act),
+            Self::Packed(layer, bias) => {
+                let y = layer.forward(x) + bias.clone().unsqueeze();
+                let y = match add {
+                    Some(add) => y + add,
+                    None => y,
+                };
+                if act == Act::Gelu { gelu(y) } else { y }
+            }
+        }
     }
 }
 
@@ -163,13 +178,13 @@ impl Encoder {
             let v = v.pp("layers").pp(i);
             Ok(Layer {
                 norm1: norm(&v, "norm1")?,
-                q: Biased::build(&v, "q", DIM, DIM)?,
-                k: Biased::build(&v, "k", DIM, DIM)?,
-                v: Biased::build(&v, "v", DIM, DIM)?,
-                o: Biased::build(&v, "o", DIM, DIM)?,
+                q: Dense::build(&v, "q", DIM, DIM)?,
+                k: Dense::build(&v, "k", DIM, DIM)?,
+                v: Dense::build(&v, "v", DIM, DIM)?,
+                o: Dense::build(&v, "o", DIM, DIM)?,
                 norm2: norm(&v, "norm2")?,
-                fc1: Biased::build(&v, "fc1", DIM, MLP)?,
-                fc2: Biased::build(&v, "fc2", MLP, DIM)?,
+                fc1: Dense::build(&v, "fc1", DIM, MLP)?,
+                fc2: Dense::build(&v, "fc2", MLP, DIM)?,
             })
         };
         let tokens = (SIDE / PATCH) * (SIDE / PATCH);
@@ -185,16 +200,14 @@ impl Encoder {
     /// `[3 · 256 · 256]` → `[256 · 384]`.
     pub async fn run(&self, image: Vec<f32>) -> Result<Vec<f32>, JsValue> {
         let image = Tensor::<4>::from_data(TensorData::new(image, [1, 3, SIDE, SIDE]), &self.device);
-        let mut x = self.patch.forward(image).flatten::<3>(2, 3).swap_dims(1, 2) + self.position.clone().unsqueeze();
-        let [b, t, dim] = x.dims();
-        let heads = |y: Tensor<3>| y.reshape([b, t, HEADS, dim / HEADS]).swap_dims(1, 2);
+        let patches = conv2d(&self.patch, image, None, Act::None).flatten::<3>(2, 3).swap_dims(1, 2);
+        let mut x = patches + self.position.clone().unsqueeze();
         for layer in &self.layers {
             let y = layer.norm1.forward(x.clone());
-            let [q, k, v] = [&layer.q, &layer.k, &layer.v].map(|l| heads(l.forward(y.clone())));
-            let mixed = attention(q, k, v, None, None, AttentionModuleOptions::default()).swap_dims(1, 2).reshape([b, t, dim]);
-            x = x + layer.o.forward(mixed);
-            let y = layer.norm2.forward(x.clone());
-            x = x + layer.fc2.forward(gelu(layer.fc1.forward(y)));
+            let [q, k, v] = [&layer.q, &layer.k, &layer.v].map(|l| l.forward(y.clone(), None, Act::None));
+            x = layer.o.forward(attention(q, k, v, HEADS), Some(x), Act::None);
+            let y = layer.fc1.forward(layer.norm2.forward(x.clone()), None, Act::Gelu);
+            x = layer.fc2.forward(y, Some(x), Act::None);
         }
         host(self.norm.forward(x)).await
     }

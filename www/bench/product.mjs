@@ -238,32 +238,29 @@ function bytesIn(chunks) {
 /** What a first visit downloads of code: the page's engine beside the peer's. Brotli at its best level, as a host would store it. */
 export async function size(dist, ort, log, known = {}) {
   const files = [
-    ['facext', 'wasm', join(dist, 'assets'), /\.wasm\.gz$|\.wasm$/],
+    ['facext', 'wasm', join(dist, 'assets'), /\.wasm\b.*\.gz$|\.wasm$/],
     ['facext', 'JavaScript of page and worker', join(dist, 'assets'), /\.js$/],
     ['onnxruntime-web', 'wasm, CPU only', ort, /^ort-wasm-simd-threaded\.wasm$/],
     ['onnxruntime-web', 'wasm with WebGPU', ort, /^ort-wasm-simd-threaded\.asyncify\.wasm$/],
   ];
-  const rows = [];
-  for (const [engine, what, folder, pattern] of files) {
+  const mb = (n) => Math.round(n / 1e4) / 100;
+  // A minute for each of the large ones: all at once, and remembered by content.
+  return Promise.all(files.map(async ([engine, what, folder, pattern]) => {
     let [raw, zipped, best] = [0, 0, 0];
     for (const name of readdirSync(folder).filter((n) => pattern.test(n))) {
       let data = readFileSync(join(folder, name));
       if (name.endsWith('.gz')) data = zlib.gunzipSync(data);
       const hash = createHash('sha256').update(data).digest('hex').slice(0, 16);
-      // Seconds for each: remembered by content.
-      known[hash] ??= {
-        gzip: (await gzip(data, { level: 9 })).length,
-        brotli: (await brotli(data, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 11, [zlib.constants.BROTLI_PARAM_LGWIN]: 24, [zlib.constants.BROTLI_PARAM_SIZE_HINT]: data.length } })).length,
-      };
+      const params = { [zlib.constants.BROTLI_PARAM_QUALITY]: 11, [zlib.constants.BROTLI_PARAM_LGWIN]: 24, [zlib.constants.BROTLI_PARAM_SIZE_HINT]: data.length };
+      known[hash] ??= { gzip: (await gzip(data, { level: 9 })).length, brotli: (await brotli(data, { params })).length };
       raw += data.length;
       zipped += known[hash].gzip;
       best += known[hash].brotli;
     }
+    if (raw === 0) throw new Error(`no ${what} of ${engine} in ${folder}`);
     log(`${engine} ${what}: ${raw} bytes, gzip ${zipped}, brotli ${best}`);
-    const mb = (n) => Math.round(n / 1e4) / 100;
-    rows.push({ ...amount(`download: ${what}`, mb(best), 'MB brotli', { note: `${mb(raw)} MB, gzip ${mb(zipped)} MB` }), engine });
-  }
-  return rows;
+    return { ...amount(`download: ${what}`, mb(best), 'MB brotli', { note: `${mb(raw)} MB, gzip ${mb(zipped)} MB` }), engine };
+  }));
 }
 
 /** Peak resident size of our browser's largest renderer process, MiB, from /proc; null where there is none. */
