@@ -149,11 +149,13 @@ fn widen(face: &mut FaceReport, tried: Vec<Trial>, calibration: &Calibration) ->
 
 /// What remains of a band when the score reaches from the band `low` to the band `high`.
 fn held(band: Band, low: Band, high: Band) -> Band {
-    match (low, high) {
-        _ if low == high => band,
+    if low == high && low == band {
+        band
+    } else if low >= Band::Signs && band >= Band::Signs {
         // Signs either way: the weaker claim.
-        (Band::Signs, Band::StrongSigns) => band.min(Band::Signs),
-        _ => Band::Inconclusive,
+        band.min(low)
+    } else {
+        Band::Inconclusive
     }
 }
 
@@ -203,6 +205,11 @@ mod tests {
             (0.97, StrongSigns, &[0.60, 0.70, 0.96], Inconclusive),
             (0.10, NoSign, &[0.20, 0.50, 0.05], NoSign),
             (0.10, NoSign, &[0.60, 0.50, 0.05], Inconclusive),
+            // The face's own score is the one that differs.
+            (0.80, Signs, &[0.50, 0.50, 0.55], Inconclusive),
+            (0.97, StrongSigns, &[0.80, 0.80, 0.80], Signs),
+            (0.80, Signs, &[0.97, 0.97, 0.97], Signs),
+            (0.10, NoSign, &[0.80, 0.80, 0.80], Inconclusive),
             // Already inconclusive because the words contradict the score: never a claim again.
             (0.97, Inconclusive, &[0.80, 0.96], Inconclusive),
             (0.97, Inconclusive, &[0.96, 0.96], Inconclusive),
