@@ -141,11 +141,21 @@ impl Tone {
     }
 }
 
-/// Opacity of the hair: what the matte holds, the tree calls hair (or forehead and temples, over which strands fall), is of the
+/// Opacity of the hair: what the matte holds, the tree calls hair (or forehead, temples and ears, over which strands fall), is of the
 /// colour of the hair rather than the skin's, and hangs together with the crown. `None` where the matte fails, or hair cannot be
 /// told from skin by colour (bald heads, hair of the skin's tone), or hardly shows.
 pub fn hair(face: &Face, net: &Matting) -> Option<Vec<f32>> {
-    const STRANDS: [&str; 6] = ["hair", "right_forehead", "left_forehead", "center_forehead", "right_temple", "left_temple"];
+    const STRANDS: [&str; 9] = [
+        "hair",
+        "ears",
+        "right_earring",
+        "left_earring",
+        "right_forehead",
+        "left_forehead",
+        "center_forehead",
+        "right_temple",
+        "left_temple",
+    ];
     let (w, h) = (face.image.width, face.image.height);
     let person = net.alpha(&face.image.to_rgb(), Square { x: 0.0, y: 0.0, size: w as f32 }, w).ok()?;
     let body = Mask { width: w, height: h, data: person.iter().map(|&a| u8::from(a >= 0.5)).collect() };
@@ -164,7 +174,7 @@ pub fn hair(face: &Face, net: &Matting) -> Option<Vec<f32>> {
     let (own, other) = (Tone::of(face, &seeds)?, Tone::of(face, &bare)?);
     // Seen from the skin the hair must be another colour.
     let apart = (0..3).map(|c| ((own.middle[c] - other.middle[c]) / other.spread[c]).powi(2)).sum::<f32>().sqrt();
-    if apart < 2.5 {
+    if apart < 3.5 {
         return None;
     }
     let near = around_the_head(face, &body)?;
