@@ -347,6 +347,8 @@ export class FacextAnalyzer extends Widget {
   private setTool(tool: Tool): void {
     this.tools.cancel();
     this.controller?.region.set({ tool, cursor: null, hover: null });
+    // On a narrow screen the answers stand between the photo and its tools.
+    this.canvas?.scrollIntoView({ block: 'nearest' });
     if (tool !== 'look' && tool !== 'pan') this.controller?.setAsk({ where: 'region' });
   }
 
