@@ -253,8 +253,8 @@ mod tests {
                     let got = host(packed.forward(packed.embed(ids).unwrap(), &mut caches[0]).unwrap());
                     let want = host(plain.forward(plain.embed(ids).unwrap(), &mut caches[1]).unwrap());
                     let gap = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                    // Activations of 16 bits in two layers; values are about 1.
-                    assert!(gap < 3e-4, "{heads:?} {pair:?}: {gap:e}");
+                    // Activations of 16 bits (a step of 3e-5 of the largest in a block of 32) through fourteen products; values are about 1.
+                    assert!(gap < 1e-3, "{heads:?} {pair:?}: {gap:e}");
                     assert!(got == alone[pair[0] * cfg.lm_dim..pair[1] * cfg.lm_dim], "{pair:?}: depends on what is beside it");
                 }
                 assert_eq!(caches[0].len(), 23);
