@@ -20,8 +20,9 @@ use std::sync::Arc;
 /// hidden states by 1.4e-5. Ten times that leaves room for other orders of summation; a wrong rotary layout, scale or
 /// epsilon shows from 1e-2 on.
 const TOLERANCE: f64 = 6e-4;
-/// With packed weights activations are rounded to 16 bits before each of 210 products.
-const PACKED: f64 = 6e-3;
+/// With packed weights activations are rounded to 16 bits before each of 210 products: 1.5e-2 was measured. Twice that still lies under
+/// the margin of the closest choice, 0.04.
+const PACKED: f64 = 3e-2;
 
 fn gguf() -> Option<Vec<u8>> {
     let cache = std::env::var_os("FACEXT_CACHE").map(PathBuf::from);

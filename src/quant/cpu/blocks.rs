@@ -82,6 +82,9 @@ pub fn products(x: &Inputs, work: &mut [(Packed<'_>, &mut [f32])]) {
         w.check();
         assert_eq!((w.bits, w.k, w.n * x.m), (x.bits, x.k, y.len()));
     }
+    if x.m == 0 {
+        return;
+    }
     let isa = Isa::detect();
     #[cfg(feature = "native")]
     {
