@@ -160,7 +160,9 @@ impl Reader<'_> {
     fn state(&mut self) -> Result<Tensor<3>> {
         if !self.unread.is_empty() {
             let (lm, t) = (&self.language.lm, self.unread.len());
-            let hidden = lm.forward(lm.embed(&self.unread)?, self.cache)?;
+            let step = if lm.reads_together() { t } else { 1 };
+            let read = self.unread.chunks(step).map(|ids| lm.forward(lm.embed(ids)?, self.cache));
+            let hidden = Tensor::cat(read.collect::<Result<Vec<_>>>()?, 1);
             for at in self.marked.drain(..) {
                 self.seg.push(row(hidden.clone().narrow(1, at - 1, 1)));
             }

@@ -108,6 +108,12 @@ impl Layer {
 }
 
 impl Lm {
+    /// Whether several known tokens are better read in one step. On the CPU that costs the weights' way through memory once, and
+    /// gives bit for bit the same; a GPU would compile kernels for every number of tokens.
+    pub fn reads_together(&self) -> bool {
+        lm_cpu::applies(self)
+    }
+
     /// The model whose weights are named below `v` (`lm.`).
     ///
     /// # Errors

@@ -49,7 +49,7 @@ pub(super) fn forward(lm: &Lm, x: &Tensor<3>, cache: &mut KvCache) -> Result<Opt
 
 /// Whether [`forward`] takes this model (for one sequence).
 #[cfg(test)]
-fn applies(lm: &Lm) -> bool {
+pub(super) fn applies(lm: &Lm) -> bool {
     lm.config().lm_head_dim().is_multiple_of(16)
         && values(&lm.norm.weight.val()).is_some()
         && lm.layers.iter().all(|l| CpuLayer::of(l).is_some())

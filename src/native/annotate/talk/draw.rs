@@ -5,7 +5,6 @@ use rand::rngs::SmallRng;
 
 pub use super::compose::is_clear;
 use super::compose::{Notes, Turn, outside, turn};
-use crate::measure::Gauge;
 use crate::native::annotate::pixels::chance;
 use crate::native::annotate::sampler::Sample;
 use crate::native::annotate::set::RecipeSet;
@@ -31,8 +30,7 @@ pub fn compose(set: RecipeSet, sample: &Sample, task: Task, scope: Scope, rng: &
     if set.is_first() {
         return text::compose(sample, task, scope, rng);
     }
-    let gauge = |image| Gauge::new(image, &sample.labels, &sample.mesh, Some(&sample.artifact));
-    let (gauge, twin) = (gauge(&sample.image), sample.twin.as_ref().map(gauge));
+    let (gauge, twin) = sample.gauges();
     qa(turn(sample, &mut Notes::new(&gauge, twin.as_ref()), task, scope, rng))
 }
 
