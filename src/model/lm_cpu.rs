@@ -48,7 +48,6 @@ pub(super) fn forward(lm: &Lm, x: &Tensor<3>, cache: &mut KvCache) -> Result<Opt
 }
 
 /// Whether [`forward`] takes this model (for one sequence).
-#[cfg(test)]
 pub(super) fn applies(lm: &Lm) -> bool {
     lm.config().lm_head_dim().is_multiple_of(16)
         && values(&lm.norm.weight.val()).is_some()
