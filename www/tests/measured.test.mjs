@@ -22,5 +22,5 @@ test('a mark is told apart from the words about it by what was measured there', 
 
 test('the same in Chinese', async (t) => {
   const { at } = await answeredScene(t, face, { query: '?lang=zh' });
-  assert.deepEqual(await at('measured').allInnerTexts(), ['此处实测：比周围模糊；颜色偏蓝。', '此处没有任何测量值偏离常态：文字仅为模型的说法。']);
+  assert.deepEqual(await at('measured').allInnerTexts(), ['此处实测：较周围模糊；偏蓝。', '此处测量无异常：文字仅为模型所言。']);
 });
