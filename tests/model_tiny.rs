@@ -293,19 +293,7 @@ fn an_interrupted_vision_stage_ends_where_an_uninterrupted_one_does() {
     resumes("vision", |out, steps| {
         let (sampler, val) = samplers();
         let model = Vision::build(&cfg, &Vars::random(7, &device).pp("vision")).unwrap();
-        let run = vision::VisionRun {
-            out: out.into(),
-            steps,
-            batch: 2,
-            accumulate: 1,
-            ema: 0.9,
-            lr: 1e-2,
-            seed: 3,
-            loaders: 1,
-            save_every: 1000,
-            validate: 2,
-        };
-        let model = vision::train(&cfg, model, sampler, &val, &run, &device).unwrap();
+        let model = vision::train(&cfg, model, sampler, &val, &args(out, steps), &device).unwrap();
         export(&model, "vision", |n| !is_frozen(n))
     });
 }

@@ -5,23 +5,14 @@
 //! terms of random sign the sum's error is √k times one term's, some 2e-4 of the largest output, and 1e-3 bounds it for these sizes.
 //! Attention, norms and the depthwise convolution are f32 sums in another order: 1e-5.
 
+mod noise;
+
 use facext::quant::cpu::attend::{Room, attend};
 use facext::quant::cpu::conv::{Shape, conv, depthwise};
 use facext::quant::cpu::decoder::{Heads, Rotary, attention, low_rank, rms_norm, swiglu};
 use facext::quant::cpu::fixed::{Order, Weight, product};
 use facext::quant::cpu::{Packed, matmul};
-
-fn noise(len: usize, seed: u32) -> Vec<f32> {
-    let mut s = seed.wrapping_mul(2_654_435_761) | 1;
-    (0..len)
-        .map(|_| {
-            s ^= s << 13;
-            s ^= s >> 17;
-            s ^= s << 5;
-            (s >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
+use noise::noise;
 
 /// Largest error over the largest value.
 fn error(got: &[f32], want: &[f64]) -> f64 {

@@ -5,21 +5,12 @@
 //! (measured: 3e-5, the most where there is only one output to compare with). The GPU half runs on whatever Vulkan adapter there is
 //! (llvmpipe without a GPU) and says "skipped: no adapter" if there is none.
 
+mod noise;
+
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use facext::quant::{BlockLinear, Blocks, GpuForm, set_gpu_form};
-
-fn noise(len: usize, seed: u32) -> Vec<f32> {
-    let mut s = seed.wrapping_mul(2_654_435_761) | 1;
-    (0..len)
-        .map(|_| {
-            s ^= s << 13;
-            s ^= s >> 17;
-            s ^= s << 5;
-            (s >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
+use noise::noise;
 
 fn blocks(bits: u32, k: usize, n: usize) -> Blocks {
     let w = noise(k * n, (k + 31 * n) as u32);

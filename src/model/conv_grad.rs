@@ -213,7 +213,7 @@ mod differentiable {
     use burn::backend::autodiff::grads::Gradients;
     use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
     use burn::backend::autodiff::{Autodiff, NodeId};
-    use burn::backend::ops::ConvOptions;
+    use burn::backend::ops::{ConvOptions, ModuleOps};
     use burn::backend::tensor::FloatTensor;
 
     #[derive(Debug)]
@@ -248,12 +248,23 @@ mod differentiable {
             }
         }
 
-        fn conv_input_grad(_: FloatTensor<Self>, _: FloatTensor<Self>, _: FloatTensor<Self>, _: ConvOptions<2>) -> FloatTensor<Self> {
-            unimplemented!("second derivatives of a convolution are not needed")
+        // A derivative of a derivative goes burn's own way.
+        fn conv_input_grad(
+            x: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            g: FloatTensor<Self>,
+            options: ConvOptions<2>,
+        ) -> FloatTensor<Self> {
+            Self::conv2d_x_backward(x, weight, g, options)
         }
 
-        fn conv_weight_grad(_: FloatTensor<Self>, _: FloatTensor<Self>, _: FloatTensor<Self>, _: ConvOptions<2>) -> FloatTensor<Self> {
-            unimplemented!("second derivatives of a convolution are not needed")
+        fn conv_weight_grad(
+            x: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            g: FloatTensor<Self>,
+            options: ConvOptions<2>,
+        ) -> FloatTensor<Self> {
+            Self::conv2d_weight_backward(x, weight, g, options)
         }
     }
 }

@@ -127,19 +127,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         "vision" => {
             let model = Vision::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("vision"))?;
-            let run = vision::VisionRun {
-                out: args.out.clone(),
-                steps: args.steps,
-                batch: args.batch,
-                accumulate: args.accumulate,
-                ema: args.ema,
-                lr: args.lr,
-                seed: args.seed,
-                loaders: args.loaders,
-                save_every: args.save_every,
-                validate: args.validate,
-            };
-            let model = vision::train(&cfg, model, sampler, &val, &run, &autodiff)?;
+            let model = vision::train(&cfg, model, sampler, &val, args, &autodiff)?;
             keep(&args.out, export(&model, "vision", |n| !is_frozen(n)))
         }
         "language" => {

@@ -7,6 +7,7 @@ use crate::model::states::Readout;
 use crate::model::vision::{Vision, crops_to_tensor};
 use crate::native::annotate::Sampler;
 use crate::native::metrics;
+use crate::native::train::Args;
 use crate::native::train::batch::{Prepared, SEG_ASKED, TrunkData, prepare, stream};
 use crate::native::train::ema::Ema;
 use crate::native::train::losses::{bce, cross_entropy, evidence as evidence_loss, masks, parsing};
@@ -17,34 +18,8 @@ use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Settings of a run.
-#[derive(Debug, Clone)]
-pub struct VisionRun {
-    /// Where checkpoints and metrics go.
-    pub out: PathBuf,
-    /// Optimiser steps in all.
-    pub steps: usize,
-    /// Samples a step.
-    pub batch: usize,
-    /// Batches a step.
-    pub accumulate: u32,
-    /// Decay of the moving average; 0 = none.
-    pub ema: f32,
-    /// Peak learning rate.
-    pub lr: f64,
-    /// Seed of the data.
-    pub seed: u64,
-    /// Threads that prepare samples.
-    pub loaders: usize,
-    /// Steps between checkpoints.
-    pub save_every: usize,
-    /// Samples of a validation.
-    pub validate: u64,
-}
 
 /// Targets of one batch on the device.
 struct Targets {
@@ -59,24 +34,17 @@ struct Targets {
     seg_masks: Tensor<4>,
 }
 
-/// Trains until `run.steps`; resumes from the checkpoint in `run.out` if there is one.
+/// Trains until `args.steps`; resumes from the checkpoint in `args.out` if there is one.
 ///
 /// # Errors
 /// [`Error::Io`] for files, and those of the sampler.
-pub fn train(
-    cfg: &ModelConfig,
-    mut model: Vision,
-    sampler: Arc<Sampler>,
-    val: &Sampler,
-    run: &VisionRun,
-    device: &Device,
-) -> Result<Vision> {
+pub fn train(cfg: &ModelConfig, mut model: Vision, sampler: Arc<Sampler>, val: &Sampler, args: &Args, device: &Device) -> Result<Vision> {
     model.trunk = model.trunk.no_grad();
     model.dec.prompt = model.dec.prompt.no_grad();
     let mut optimiser =
         AdamWConfig::new().with_weight_decay(0.02).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
-    let mut journal = Journal::open(&run.out, "vision")?;
-    let mut ema = Ema::new(run.ema);
+    let mut journal = Journal::open(&args.out, "vision")?;
+    let mut ema = Ema::new(args.ema);
     let mut step = 0;
     if let Some(at) = journal.resume() {
         model = model.try_load_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
@@ -85,14 +53,14 @@ pub fn train(
         step = at;
     }
     let frozen = model.trunk.clone().valid();
-    let samples = stream(cfg, sampler, &frozen, (step * run.batch * run.accumulate as usize) as u64, run.loaders);
+    let samples = stream(cfg, sampler, &frozen, (step * args.batch * args.accumulate as usize) as u64, args.loaders);
     let started = Instant::now();
     let first = step;
-    while step < run.steps {
-        let lr = run.lr * cosine(step, 60, run.steps);
-        let mut summed = Summed::new(run.accumulate);
-        for _ in 0..run.accumulate {
-            let batch = (0..run.batch)
+    while step < args.steps {
+        let lr = args.lr * cosine(step, 60, args.steps);
+        let mut summed = Summed::new(args.accumulate);
+        for _ in 0..args.accumulate {
+            let batch = (0..args.batch)
                 .map(|_| samples.recv().map_err(|_| Error::Model("the sample threads ended".into()))?)
                 .collect::<Result<Vec<_>>>()?;
             let (loss, parts) = loss(cfg, &model, &batch, device);
@@ -105,12 +73,12 @@ pub fn train(
         }
         step += 1;
         journal.log(step, lr, value, &parts, started.elapsed().as_secs_f64() / (step - first) as f64)?;
-        if step % run.save_every == 0 || step == run.steps {
+        if step % args.save_every == 0 || step == args.steps {
             model.clone().save_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
             optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
             ema.save(&model, &journal.average_path())?;
             journal.saved(step)?;
-            let report = validate(cfg, &ema.averaged(&model).valid(), val, run.validate)?;
+            let report = validate(cfg, &ema.averaged(&model).valid(), val, args.validate)?;
             journal.note(step, &report)?;
         }
     }

@@ -6,7 +6,7 @@
 //! by halves (Su et al. 2021, in the layout of HuggingFace's Llama); softmax with a running maximum (Milakov and Gimelshein
 //! 2018) where one thread does a head, over scores in workgroup memory where a workgroup does.
 
-use super::{Quad, groups, room, split, sum4};
+use super::{Quad, groups, room, split, sum_of_all, sum4};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
@@ -64,9 +64,14 @@ pub(crate) fn attend(qkv: CubeTensor, table: CubeTensor, at: CubeTensor, keys: C
     out
 }
 
+/// The first half of a pair `(a, b)` turned by an angle; the second half is that of `(b, -a)`.
+#[cube]
+fn turned(a: Quad, b: Quad, cosine: Quad, sine: Quad) -> Quad {
+    a * cosine - b * sine
+}
+
 /// One thread a query head.
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
 fn threads_kernel(
     qkv: &[Quad],
     table: &[Quad],
@@ -101,12 +106,12 @@ fn threads_kernel(
             let s = table[pos * quads + half + i];
             let a = qkv[head * quads + i];
             let b = qkv[head * quads + half + i];
-            q[i] = (a * c - b * s) * Quad::new(scale);
-            q[half + i] = (b * c + a * s) * Quad::new(scale);
+            q[i] = turned(a, b, c, s) * Quad::new(scale);
+            q[half + i] = turned(b, -a, c, s) * Quad::new(scale);
             let a = qkv[new_key + i];
             let b = qkv[new_key + half + i];
-            let low = a * c - b * s;
-            let high = b * c + a * s;
+            let low = turned(a, b, c, s);
+            let high = turned(b, -a, c, s);
             score += q[i] * low + q[half + i] * high;
             if writes {
                 keys[row + i] = low;
@@ -151,7 +156,6 @@ fn threads_kernel(
 
 /// One workgroup a query head: scores by positions, mixture by quads of the head times parts of the positions.
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
 fn shared_kernel(
     qkv: &[Quad],
     table: &[Quad],
@@ -188,14 +192,14 @@ fn shared_kernel(
         let s = table[pos * quads + half + me];
         let a = qkv[head * quads + me];
         let b = qkv[head * quads + half + me];
-        let q_low = (a * c - b * s) * Quad::new(scale);
-        let q_high = (b * c + a * s) * Quad::new(scale);
+        let q_low = turned(a, b, c, s) * Quad::new(scale);
+        let q_high = turned(b, -a, c, s) * Quad::new(scale);
         q[me] = q_low;
         q[half + me] = q_high;
         let a = qkv[new_key + me];
         let b = qkv[new_key + half + me];
-        let low = a * c - b * s;
-        let high = b * c + a * s;
+        let low = turned(a, b, c, s);
+        let high = turned(b, -a, c, s);
         partial[me] = sum4(q_low * low + q_high * high);
         if head % repeat == 0 {
             keys[row + me] = low;
@@ -258,15 +262,7 @@ fn shared_kernel(
     }
     partial[me] = weight;
     sync_cube();
-    let mut left = comptime!(width / 2).runtime();
-    while left > 0 {
-        if me < left {
-            let other = partial[me + left];
-            partial[me] += other;
-        }
-        sync_cube();
-        left /= 2;
-    }
+    sum_of_all(&mut partial, me, width);
 
     let quad = me % quads;
     let part = me / quads;

@@ -42,7 +42,6 @@ pub(super) fn columns(ids: CubeTensor, w: &View) -> CubeTensor {
 
 /// One thread a block of 32 inputs.
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
 fn columns_kernel(ids: &[i32], w: &[i32], out: &mut [f32], t: usize, blocks: usize, n: usize, wide: usize, #[comptime] bits: usize) {
     let block = ABSOLUTE_POS_X as usize;
     let row = CUBE_POS_Z as usize * 65_535 + CUBE_POS_Y as usize;

@@ -44,7 +44,6 @@ pub(crate) fn matmat(x: CubeTensor, m: usize, w: &View) -> CubeTensor {
 }
 
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
 fn matmat_kernel<N: Size>(
     x: &[Quad],
     w: &[Vector<i32, N>],

@@ -13,13 +13,18 @@ use cubecl::prelude::*;
 
 /// Outputs of a thread, threads side by side, parts of K, by form. Without barriers four outputs share what is read of `x`; a
 /// GPU wants many threads, each with little to do, and neighbours that read neighbouring words.
-pub(super) const THREADS: (usize, usize, usize) = (4, 16, 1);
-pub(super) const SPLIT: (usize, usize, usize) = (1, 32, 8);
+const THREADS: (usize, usize, usize) = (4, 16, 1);
+const SPLIT: (usize, usize, usize) = (1, 32, 8);
+
+/// These three for the device that `x` is on.
+pub(super) fn form(x: &CubeTensor) -> (usize, usize, usize) {
+    if split(x) { SPLIT } else { THREADS }
+}
 
 /// `x [1, k] · w [k, n] (+ residual [1, n]) → [1, n]`.
 pub(crate) fn matvec(x: CubeTensor, w: &View, residual: Option<CubeTensor>) -> CubeTensor {
     let out = room(&x, [1, w.n]);
-    let (vector, width, parts) = if split(&x) { SPLIT } else { THREADS };
+    let (vector, width, parts) = form(&x);
     let client = x.client.clone();
     let add = residual.is_some();
     let residual = residual.unwrap_or_else(|| x.clone());
@@ -49,7 +54,7 @@ pub(crate) fn matvec(x: CubeTensor, w: &View, residual: Option<CubeTensor>) -> C
 /// `silu(x · gate) · (x · up)`: `x [1, k] → [1, n]`; both weights `[k, n]` of the same bits.
 pub(crate) fn swiglu(x: CubeTensor, gate: &View, up: &View) -> CubeTensor {
     let out = room(&x, [1, gate.n]);
-    let (vector, width, parts) = if split(&x) { SPLIT } else { THREADS };
+    let (vector, width, parts) = form(&x);
     let client = x.client.clone();
     // SAFETY: as in `matvec`; both weights have the same shape, which `lm_gpu` checks when it is set up.
     unsafe {
@@ -86,7 +91,7 @@ pub(crate) struct Adapter {
 pub(crate) fn qkv(x: CubeTensor, weights: [&View; 3], adapters: [Option<Adapter>; 2]) -> CubeTensor {
     let [q, k, v] = weights;
     let out = room(&x, [1, q.n + k.n + v.n]);
-    let (vector, width, parts) = if split(&x) { SPLIT } else { THREADS };
+    let (vector, width, parts) = form(&x);
     let client = x.client.clone();
     // An absent adapter binds what is there anyway.
     let [(bq, rank_q), (bv, rank_v)] = adapters.map(|a| a.map_or_else(|| (x.clone(), 0), |a| (a.b, a.rank)));
@@ -120,7 +125,6 @@ pub(crate) fn qkv(x: CubeTensor, weights: [&View; 3], adapters: [Option<Adapter>
 
 /// `Σ x · w` of the outputs of one lane, over blocks `from, from + step, …`.
 #[cube]
-#[allow(clippy::too_many_arguments)]
 pub(super) fn dot<N: Size>(
     x: &[Quad],
     w: &[Vector<i32, N>],
@@ -200,7 +204,6 @@ pub(super) fn join<N: Size>(mine: Vector<f32, N>, #[comptime] width: usize, #[co
 }
 
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
 fn matvec_kernel<N: Size>(
     x: &[Quad],
     w: &[Vector<i32, N>],
@@ -237,7 +240,6 @@ fn matvec_kernel<N: Size>(
 }
 
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
 fn swiglu_kernel<N: Size>(
     x: &[Quad],
     gate: &[Vector<i32, N>],
@@ -288,7 +290,6 @@ fn low_rank<N: Size>(x: &[Quad], b: &[Vector<f32, N>], at: usize, lane: usize, l
 }
 
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
 fn qkv_kernel<N: Size>(
     x: &[Quad],
     q: &[Vector<i32, N>],

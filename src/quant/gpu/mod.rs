@@ -8,6 +8,16 @@
 //! Sizes that change from token to token (the position) lie in a buffer, never in an argument, and nothing is specialised
 //! on a length: after the first token no pipeline is compiled and no buffer is made (`tests/gpu_decode.rs`).
 
+// What the kernel language compiles is not all of Rust: neither iterators nor `is_multiple_of`, and an `if` on a compile-time value stands by
+// itself; and it names a type and a size of a kernel alike.
+#![allow(
+    clippy::collapsible_if,
+    clippy::duplicate_underscore_argument,
+    clippy::manual_is_multiple_of,
+    clippy::needless_range_loop,
+    clippy::too_many_arguments
+)]
+
 pub(crate) mod attention;
 mod check;
 mod columns;
@@ -70,6 +80,20 @@ pub(crate) type Quad = Vector<f32, Const<4>>;
 #[cube]
 fn sum4(v: Quad) -> f32 {
     (v.extract(0usize) + v.extract(1usize)) + (v.extract(2usize) + v.extract(3usize))
+}
+
+/// Leaves the sum of a workgroup's values in the first. `width` threads, a power of two, have written theirs and waited.
+#[cube]
+fn sum_of_all(values: &mut Shared<[f32]>, me: usize, #[comptime] width: usize) {
+    let mut left = comptime!(width / 2).runtime();
+    while left > 0 {
+        if me < left {
+            let other = values[me + left];
+            values[me] += other;
+        }
+        sync_cube();
+        left /= 2;
+    }
 }
 
 /// The tensor as this backend holds it, row after row; `None` on another backend or for another type than f32.

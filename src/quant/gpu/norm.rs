@@ -1,6 +1,6 @@
 //! RMSNorm of one row, and the first halves of the low-rank adapters that read it, in one launch.
 
-use super::{Quad, groups, room, split, sum4};
+use super::{Quad, groups, room, split, sum_of_all, sum4};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
@@ -46,7 +46,6 @@ pub(crate) fn norm(x: CubeTensor, gain: CubeTensor, epsilon: f32, adapters: [Opt
 
 /// Every thread takes the sum of squares for itself.
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
 fn threads_kernel(
     x: &[Quad],
     gain: &[Quad],
@@ -97,7 +96,6 @@ fn down(a0: &[f32], a1: &[f32], row: usize, rank: usize, #[comptime] rank0: usiz
 
 /// One workgroup shares all sums.
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
 fn shared_kernel(
     x: &[Quad],
     gain: &[Quad],
@@ -122,15 +120,7 @@ fn shared_kernel(
     }
     shared[me] = sum4(squares);
     sync_cube();
-    let mut half = comptime!(width / 2).runtime();
-    while half > 0 {
-        if me < half {
-            let other = shared[me + half];
-            shared[me] += other;
-        }
-        sync_cube();
-        half /= 2;
-    }
+    sum_of_all(&mut shared, me, width);
     let rms = (shared[0] / f32::cast_from(dim) + epsilon).sqrt();
     let mut i = me;
     while i < quads {

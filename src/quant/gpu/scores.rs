@@ -2,16 +2,16 @@
 //! scores.
 
 use super::super::format::BLOCK;
-use super::matvec::{SPLIT, THREADS, dot, join};
+use super::matvec::{dot, form, join};
 use super::weight::View;
-use super::{Quad, groups, room, split, sum4};
+use super::{Quad, groups, room, sum4};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 /// `x [1, k]` → `[1, n + added]`: `x · table` and `x · added_rowsᵀ`; `added [count, k]`.
 pub(crate) fn scores(x: CubeTensor, table: &View, added: CubeTensor, count: usize) -> CubeTensor {
     let out = room(&x, [1, table.n + count]);
-    let (vector, width, parts) = if split(&x) { SPLIT } else { THREADS };
+    let (vector, width, parts) = form(&x);
     let client = x.client.clone();
     // SAFETY: lanes are guarded by their number and columns by `n`; `added` has `count` rows of `k`.
     unsafe {
@@ -37,7 +37,6 @@ pub(crate) fn scores(x: CubeTensor, table: &View, added: CubeTensor, count: usiz
 }
 
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
 fn scores_kernel<N: Size>(
     x: &[Quad],
     table: &[Vector<i32, N>],
