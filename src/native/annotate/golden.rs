@@ -5,8 +5,8 @@
 
 use rand::{SeedableRng, rngs::SmallRng};
 
+use super::drawn::drawn_sampler;
 use super::sampler::Sample;
-use super::sampler::tests::drawn_sampler;
 use super::text;
 use crate::image::sha256_hex;
 

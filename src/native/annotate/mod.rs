@@ -18,6 +18,8 @@ pub mod command;
 pub mod crop;
 pub mod dataset;
 pub mod degrade;
+#[cfg(test)]
+mod drawn;
 pub mod edit;
 pub mod generate;
 #[cfg(test)]

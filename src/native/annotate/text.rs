@@ -363,7 +363,7 @@ pub(super) fn list(ids: &[&'static str], grounded: bool) -> String {
 mod tests {
     use rand::SeedableRng;
 
-    use super::super::sampler::tests::drawn_sampler;
+    use super::super::drawn::drawn_sampler;
     use super::*;
     use crate::native::metrics::answer_parses;
 

@@ -158,7 +158,7 @@ pub fn finding(recipe: Recipe) -> &'static [(&'static str, &'static str)] {
         Recipe::LocalWarp => {
             &[("has a bent shape", "have a bent shape"), ("is pulled out of its natural shape", "are pulled out of their natural shape")]
         }
-        // The later recipes are described by what is measured on the picture (see `evidence`), never by what was done.
+        // The later recipes are described by what is measured on the picture (see [`crate::measure`]), never by what was done.
         _ => &[("was changed", "were changed")],
     }
 }

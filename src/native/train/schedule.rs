@@ -26,7 +26,7 @@ impl Journal {
     /// Opens or makes the run's folder.
     ///
     /// # Errors
-    /// [`Error::Io`]
+    /// `io.failed`
     pub fn open(dir: &Path, name: &'static str) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let metrics = OpenOptions::new().create(true).append(true).open(dir.join(format!("{name}.jsonl")))?;
@@ -56,7 +56,7 @@ impl Journal {
     /// Marks the checkpoint of `step` as complete; written last, so that a cut-off run resumes from a whole one.
     ///
     /// # Errors
-    /// [`Error::Io`]
+    /// `io.failed`
     pub fn saved(&self, step: usize) -> Result<()> {
         let path = self.dir.join(format!("{}.step", self.name));
         let next = path.with_extension("step.new");
@@ -68,7 +68,7 @@ impl Journal {
     /// One line of metrics; every tenth goes to standard error.
     ///
     /// # Errors
-    /// [`Error::Io`]
+    /// `io.failed`
     pub fn log(&mut self, step: usize, lr: f64, loss: f32, parts: &[(&str, f32)], seconds: f64) -> Result<()> {
         let mut line = serde_json::json!({ "step": step, "lr": lr, "loss": loss, "seconds_per_step": seconds });
         if let Some(map) = line.as_object_mut() {
@@ -89,7 +89,7 @@ impl Journal {
     /// A validation line; the page of curves is written anew.
     ///
     /// # Errors
-    /// [`Error::Io`]
+    /// `io.failed`
     pub fn note(&mut self, step: usize, text: &str) -> Result<()> {
         eprintln!("step {step} validation: {text}");
         writeln!(self.metrics, "{}", serde_json::json!({ "step": step, "validation": text }))?;

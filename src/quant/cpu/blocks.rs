@@ -3,7 +3,7 @@
 //! Activations are rounded to 16 bits a block of 32 (`sx = max|x| / 32767`), so sums of products with 4- or 8-bit weights
 //! stay below 2^28 and are exact; the error against an f32 product is that rounding, at most 1.5e-5 of the block's largest
 //! activation in each term. Words of neighbouring outputs lie side by side (see [`crate::quant::format`]): a register
-//! holds the same inputs of its outputs, its 16-bit halves are the two inputs that one [`Simd::dot`] takes, and no sum is ever
+//! holds the same inputs of its outputs, its 16-bit halves are the two inputs that one `Simd::dot` takes, and no sum is ever
 //! taken across a register.
 //!
 //! One order of sums for any number of rows: a row's result does not depend on the rows beside it. Tokens that are

@@ -1,5 +1,5 @@
 //! The CPU kernels: SIMD128 in wasm on one thread; natively AVX2, or AVX-512 with VNNI where the machine has it, on all
-//! threads; plain arrays elsewhere. They know slices, not tensors; [`super::op`] and the model hand those in.
+//! threads; plain arrays elsewhere. They know slices, not tensors; `quant::op` and the model hand those in.
 
 #![allow(clippy::needless_range_loop, reason = "registers and groups of sums are indexed alike side by side")]
 

@@ -50,7 +50,7 @@ fn qa(turn: Turn) -> Qa {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::native::annotate::sampler::tests::drawn_sampler;
+    use crate::native::annotate::drawn::drawn_sampler;
     use crate::native::metrics::answer_parses;
     use rand::SeedableRng;
 
