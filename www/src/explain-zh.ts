@@ -5,6 +5,7 @@
  */
 import type { Region } from './protocol';
 import type { Piece } from './run';
+import type { Words } from './words-en';
 
 const FOUND = ['Signs of forgery were found', 'There are signs of forgery'];
 const NOT_FOUND = ['No sign of forgery was found', 'There is no sign of forgery'];
@@ -42,6 +43,35 @@ const CHECKED: Record<string, string> = {
   'in the eyebrows, the eyes, the nose, the mouth and the skin': '在眉、眼、鼻、嘴和皮肤中',
   'in the colour, the texture and the shape of the face': '在面部的颜色、纹理和形状中',
   'in the marked box': '在标出的方框中',
+};
+
+/** What was measured at a mark. */
+export const measured: NonNullable<Words['measured']> = {
+  some: (list) => `此处实测：${list.join('；')}。`,
+  none: '此处测量无异常：文字仅为模型所言。',
+  low: {
+    sharpness: '较周围模糊',
+    sharpness_mirror: '较对侧模糊',
+    grain: '较周围平滑',
+    grain_mirror: '较对侧平滑',
+    red: '偏绿',
+    blue: '偏黄',
+    proportion: '偏小',
+  },
+  high: {
+    sharpness: '较周围清晰',
+    sharpness_mirror: '较对侧清晰',
+    grain: '较周围粗糙',
+    grain_mirror: '较对侧粗糙',
+    seam: '边界突变',
+    red: '偏红',
+    blue: '偏蓝',
+    colour_mirror: '颜色与对侧不同',
+    grid: '压缩网格不同',
+    asymmetry: '位置不对称',
+    proportion: '偏大',
+    repetition: '纹理重复',
+  },
 };
 
 /** A phrase while a sentence is taken apart: its index between two marks that no text holds. */

@@ -443,4 +443,6 @@ export const en = {
   },
 };
 
-export type Words = typeof en;
+type English = typeof en;
+/** `measured` may come later than the rest. */
+export type Words = Omit<English, 'measured'> & Partial<Pick<English, 'measured'>>;

@@ -1,5 +1,5 @@
 /**
- * Simplified Chinese wording, with exactly the keys of `words-en.ts`. The same rule holds: a band is evidence, never a verdict, so no 真 or 假
+ * Simplified Chinese wording, with the keys of `words-en.ts`; what is told of measurements comes with the answers (`explain-zh.ts`). The same rule holds: a band is evidence, never a verdict, so no 真 or 假
  * about a photo.
  */
 import type { Words } from './words-en';
@@ -143,33 +143,6 @@ export const zh: Words = {
   underOne: '不到 1 %',
   percent: (value) => `${value} %`,
   bytes: '字节',
-  measured: {
-    some: (list) => `此处实测：${list.join('；')}。`,
-    none: '此处测量无异常：文字仅为模型所言。',
-    low: {
-      sharpness: '较周围模糊',
-      sharpness_mirror: '较对侧模糊',
-      grain: '较周围平滑',
-      grain_mirror: '较对侧平滑',
-      red: '偏绿',
-      blue: '偏黄',
-      proportion: '偏小',
-    },
-    high: {
-      sharpness: '较周围清晰',
-      sharpness_mirror: '较对侧清晰',
-      grain: '较周围粗糙',
-      grain_mirror: '较对侧粗糙',
-      seam: '边界突变',
-      red: '偏红',
-      blue: '偏蓝',
-      colour_mirror: '颜色与对侧不同',
-      grid: '压缩网格不同',
-      asymmetry: '位置不对称',
-      proportion: '偏大',
-      repetition: '纹理重复',
-    },
-  },
   quality: { clear: '轮廓清晰', rough: '轮廓粗略', weak: '轮廓不可靠，可信度低' },
 
   photo: '照片',

@@ -23,6 +23,8 @@ let pseudo: Words | undefined;
 const english = () => (loaded.english ?? lazy.here.english)?.en;
 const chinese = () => (loaded.chinese ?? lazy.here.chinese)?.zh;
 
+const explainer = () => loaded.explainer ?? lazy.here.explainer;
+
 /** Whether `wordsOf` has this language already. */
 export function knows(language: Language): boolean {
   return (language === 'en' ? english() : language === 'zh' ? chinese() : pseudo) !== undefined;
@@ -50,7 +52,7 @@ export function wordsOf(language: Language): Words {
 
 /** An answer in Chinese, or null where its form is not known. */
 export function inChinese(pieces: readonly Piece[], regions: readonly Region[]): Piece[] | null {
-  return (loaded.explainer ?? lazy.here.explainer)?.explainZh(pieces, regions) ?? null;
+  return explainer()?.explainZh(pieces, regions) ?? null;
 }
 
 /** What stands in the `lang` attribute. */
@@ -96,8 +98,10 @@ export function percentWords(w: Words, share: number): string {
 
 /** What was measured at a mark; null for reports that do not say. */
 export function measuredWords(w: Words, mask: MaskOut): string | null {
-  if (!mask.measured) return null;
-  const { low, high, some, none } = w.measured;
+  // The Chinese ones come with the answers in Chinese.
+  const words = w.measured ?? explainer()?.measured;
+  if (!mask.measured || !words) return null;
+  const { low, high, some, none } = words;
   const list = mask.measured.map(({ measure, value, median }) => (value < median ? low : high)[measure] ?? measure.replaceAll('_', ' '));
   return list.length ? some(list) : none;
 }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { OUT, answered, choose, drawnFace, ready, scene } from './harness.mjs';
+import { answered, choose, drawnFace, modelReady, OUT, ready, scene } from './harness.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const face = drawnFace();
@@ -93,7 +93,7 @@ test('from 320 pixels to 4K: nothing is cut off or too wide, and what can be pre
     await view.setViewportSize({ width, height });
     await view.emulateMedia({ colorScheme });
     await view.goto(`${server.url}?lang=${lang}`);
-    await view.locator('[part="model"]').waitFor({ state: 'detached' });
+    await modelReady(view);
     await choose(view, face);
     await answered(view);
     await view.locator('[data-test="tool-lasso"]').click();

@@ -1,7 +1,7 @@
 // The weights on their way into the browser: sizes, cancel, resume, damage, storage. Real HTTP, real OPFS, fake engine.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answered, choose, drawnFace, ready, scene, startServer } from './harness.mjs';
+import { answered, choose, drawnFace, modelReady, ready, scene, startServer } from './harness.mjs';
 
 const NO_OPFS = "StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException('no', 'SecurityError'));";
 const NO_CACHE = "CacheStorage.prototype.open = () => Promise.reject(new DOMException('no', 'SecurityError'));";
@@ -106,7 +106,7 @@ test('a shard with one flipped bit is fetched once more, then named; nothing of 
   assert.equal(server.weightsLog().filter((e) => e.path.endsWith('shard-2.safetensors')).length, 2);
   const page = await browser.page(server.url);
   await page.locator('[data-test="download"]').click();
-  await page.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(page);
   assert.equal(server.weightsLog().filter((e) => e.path.endsWith('shard-2.safetensors')).at(-1).range, null, 'the bad bytes were thrown away');
 });
 
@@ -123,7 +123,7 @@ test('the second visit asks for no weight; a stored file that rotted is fetched 
   await page.close();
   const count = server.weightsLog().length;
   const second = await browser.page(server.url);
-  await second.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(second);
   assert.equal(server.weightsLog().length, count, 'everything came from storage');
 
   await second.evaluate(async () => {
@@ -139,7 +139,7 @@ test('the second visit asks for no weight; a stored file that rotted is fetched 
   });
   await second.close();
   const third = await browser.page(server.url);
-  await third.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(third);
   const again = server.weightsLog().slice(count);
   assert.deepEqual(again.map((e) => e.path.split('/').pop()), ['shard-1.safetensors']);
   assert.match(await third.locator('[data-test="notice"]').innerText(), /damaged/);
@@ -202,7 +202,7 @@ for (const [name, prelude, from] of [['OPFS', NO_OPFS, 'the Cache API'], ['OPFS 
     const count = server.weightsLog().length;
     const second = await browser.page(server.url);
     if (from === 'memory') await second.locator('[data-test="download"]').waitFor();
-    else await second.locator('[part="model"]').waitFor({ state: 'detached' });
+    else await modelReady(second);
     assert.equal(server.weightsLog().length, count);
   });
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { OUT, answered, answeredScene, choose, drawnFace, fakeDist, fakeWeights, ready, scene } from './harness.mjs';
+import { answered, answeredScene, choose, drawnFace, fakeDist, fakeWeights, modelReady, OUT, ready, scene } from './harness.mjs';
 
 const face = drawnFace();
 // 400 kB fit; after that each write fails as on a full disk, in every kind of storage.
@@ -101,7 +101,7 @@ test('a new version while the page is in use: what is open goes on, a fresh page
   await ready(page);
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
   await page.reload();
-  await page.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(page);
   await choose(page, face);
   await answered(page);
 
@@ -129,7 +129,7 @@ test('a new version while the page is in use: what is open goes on, a fresh page
 
   // While it is open another page is of the same version: their files never mix.
   const other = await browser.page(server.url);
-  await other.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(other);
   await other.waitForTimeout(1500);
   assert.deepEqual([await generation(page), await generation(other)], ['first', 'first']);
   await choose(other, face);
@@ -138,7 +138,7 @@ test('a new version while the page is in use: what is open goes on, a fresh page
   // Alone, a fresh page with nothing to lose takes the new one, by itself.
   await other.reload();
   await other.waitForFunction(() => document.querySelector('meta[name="generation"]')?.content === 'second');
-  await other.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(other);
   await choose(other, face);
   await answered(other);
   assert.deepEqual(browser.trouble, []);

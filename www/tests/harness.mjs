@@ -208,7 +208,13 @@ export async function scene(t, { server: serverOptions, browser: browserOptions,
 /** Downloads the model and waits until it is ready. */
 export async function ready(page) {
   await page.locator('[data-test="download"]').click();
-  await page.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(page);
+}
+
+/** Waits until the model can answer. That its card is gone is also true of a page that has not begun; its device is told only later. */
+export async function modelReady(view) {
+  await view.locator('[data-test="device"]').waitFor({ state: 'attached' });
+  await view.locator('[part="model"]').waitFor({ state: 'detached' });
 }
 
 /** Chooses a photo as a person would. */

@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { WWW, startBrowser, startServer } from './harness.mjs';
+import { modelReady, startBrowser, startServer, WWW } from './harness.mjs';
 
 const [photo, out] = process.argv.slice(2);
 const dir = process.env.FACEXT_FRAMES ?? mkdtempSync(join(tmpdir(), 'facext-frames-'));
@@ -25,7 +25,7 @@ try {
     frames.push([path, ms]);
   };
   await at('download').click();
-  await page.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(page);
   await take(1200);
   await page.locator('input[type=file]').setInputFiles({ name: basename(photo), mimeType: 'image/png', buffer: readFileSync(photo) });
   await at('stage').waitFor();

@@ -12,7 +12,7 @@ import vuePlugin from '@vitejs/plugin-vue';
 import { importMetaAssets } from '@web/rollup-plugin-import-meta-assets';
 import { zippedWasm } from '../pack/zip.mjs';
 import { HOME, INSTALLED, STRICT, installPackage, page, serveSite, siteFolder } from './consumer.mjs';
-import { OUT, WWW, answered, choose, drawnFace, ready, startBrowser, startServer } from './harness.mjs';
+import { answered, choose, drawnFace, modelReady, OUT, ready, startBrowser, startServer, WWW } from './harness.mjs';
 
 const face = drawnFace();
 let packed;
@@ -258,7 +258,7 @@ test('two elements share one engine, each with its own photo', async (t) => {
   await two.locator('[data-test="download"]').waitFor();
   await one.locator('[data-test="download"]').click();
   // The other one is ready without a click of its own.
-  for (const element of [one, two]) await element.locator('[part="model"]').waitFor({ state: 'detached' });
+  for (const element of [one, two]) await modelReady(element);
   assert.equal(site.shards().length, 3, 'each weight was fetched once');
   assert.equal(site.log.filter((url) => url.endsWith('.wasm.gz')).length, 1);
   assert.equal(view.workers().length, 2, 'one worker and its spare');

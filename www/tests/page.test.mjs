@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { OUT, answered, answeredScene, choose, drawnFace, fakeDist, ready, scene } from './harness.mjs';
+import { answered, answeredScene, choose, drawnFace, fakeDist, modelReady, OUT, ready, scene } from './harness.mjs';
 
 const face = drawnFace();
 
@@ -255,7 +255,7 @@ test('phone and desktop, light and dark: no sideways scrolling (screenshots in t
   await page.waitForTimeout(2000);
   await page.screenshot({ path: join(OUT, 'loading-390-light.png'), fullPage: true });
   server.faults.slow = 0;
-  await page.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(page);
   await page.close();
   for (const width of [390, 1280]) {
     for (const colorScheme of ['light', 'dark']) {
@@ -264,7 +264,7 @@ test('phone and desktop, light and dark: no sideways scrolling (screenshots in t
       await view.emulateMedia({ colorScheme });
       await view.goto(server.url);
       const shot = (name) => view.screenshot({ path: join(OUT, `${name}-${width}-${colorScheme}.png`), fullPage: true });
-      await view.locator('[part="model"]').waitFor({ state: 'detached' });
+      await modelReady(view);
       await shot('empty');
       await choose(view, photo, 'astronaut.png');
       await answered(view);

@@ -3,7 +3,7 @@
 //   node tests/picture.mjs PHOTO OUT.png     FACEXT_DIST as in real.test.mjs
 import { readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { WWW, startBrowser, startServer } from './harness.mjs';
+import { modelReady, startBrowser, startServer, WWW } from './harness.mjs';
 
 const [photo, out] = process.argv.slice(2);
 const server = await startServer({ root: resolve(process.env.FACEXT_DIST ?? join(WWW, '../dist')) });
@@ -12,7 +12,7 @@ try {
   const page = await browser.page(`${server.url}?device=cpu`);
   page.setDefaultTimeout(300_000);
   await page.locator('[data-test="download"]').click();
-  await page.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(page);
   await page.locator('input[type=file]').setInputFiles({ name: basename(photo), mimeType: 'image/png', buffer: readFileSync(photo) });
   await page.locator('[data-test="save"]').first().waitFor();
   await page.locator('[data-test="spread"]').first().waitFor();

@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { homedir, loadavg } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { WWW, startBrowser, startServer } from './harness.mjs';
+import { modelReady, startBrowser, startServer, WWW } from './harness.mjs';
 
 const PHOTO = resolve(process.env.FACEXT_PHOTO ?? join(process.env.FACEXT_CACHE ?? join(homedir(), '.cache/facext'), 'samples/astronaut.png'));
 const MOVES = Number(process.env.FACEXT_MOVES ?? 60);
@@ -16,7 +16,7 @@ try {
   const page = await browser.page(`${server.url}?device=cpu`);
   page.setDefaultTimeout(600_000);
   await page.locator('[data-test="download"]').click();
-  await page.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(page);
   await page.locator('input[type=file]').setInputFiles({ name: basename(PHOTO), mimeType: 'image/png', buffer: readFileSync(PHOTO) });
   await page.locator('[data-test="save"]').first().waitFor();
   const rows = [];

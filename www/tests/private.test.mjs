@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { answered, choose, drawnFace, fakeDist, ready, scene } from './harness.mjs';
+import { answered, choose, drawnFace, fakeDist, modelReady, ready, scene } from './harness.mjs';
 
 const face = drawnFace();
 const AWAY = 'http://example.invalid';
@@ -175,14 +175,14 @@ test('after the first visit the page works with no network at all', async (t) =>
   await server.close();
   for (const query of ['', '?device=cpu']) {
     const view = await browser.page(server.url + query);
-    await view.locator('[part="model"]').waitFor({ state: 'detached' });
+    await modelReady(view);
     await choose(view, face);
     await answered(view);
     assert.equal(await view.locator('[data-test="phrase"]').count(), 2);
     await view.close();
   }
   await page.reload();
-  await page.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(page);
   assert.deepEqual(browser.trouble, []);
 });
 
@@ -191,7 +191,7 @@ test('a photo that another app shares is opened, and kept nowhere', async (t) =>
   await ready(page);
   await offlineReady(page);
   await page.reload();
-  await page.locator('[part="model"]').waitFor({ state: 'detached' });
+  await modelReady(page);
   const before = server.log.length;
   // As the system does it: a POST navigation to the address in the manifest.
   const manifest = JSON.parse(readFileSync(join(fakeDist(), 'manifest.webmanifest'), 'utf8'));

@@ -12,7 +12,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { OUT, WWW, startBrowser, startServer } from './harness.mjs';
+import { modelReady, OUT, startBrowser, startServer, WWW } from './harness.mjs';
 import { reportProblems } from './schema.mjs';
 
 const DIST = resolve(process.env.FACEXT_DIST ?? join(WWW, '../dist'));
@@ -51,7 +51,7 @@ async function analyse(t, { query, args, out, photo = PHOTO }) {
 
   const started = performance.now();
   await orFail(page.locator('[data-test="download"]').click());
-  await orFail(page.locator('[part="model"]').waitFor({ state: 'detached' }));
+  await orFail(modelReady(page));
   const loadMs = Math.round(performance.now() - started);
   await page.waitForTimeout(500);
   const firstLoad = server.log.reduce((sum, e) => sum + e.sent, 0);
