@@ -43,10 +43,17 @@ pub fn gaussian<V: Value>(data: &mut [V], w: usize, h: usize, sigma: f32) {
     lines(data, w, h, |line, out| {
         let n = line.len();
         for (i, o) in out.iter_mut().enumerate() {
-            *o = V::ZERO;
-            for (t, k) in taps.iter().enumerate() {
-                *o = o.add(line[(i + t).saturating_sub(r).min(n - 1)], *k);
+            let mut sum = V::ZERO;
+            if i >= r && i + r < n {
+                for (v, k) in line[i - r..=i + r].iter().zip(&taps) {
+                    sum = sum.add(*v, *k);
+                }
+            } else {
+                for (t, k) in taps.iter().enumerate() {
+                    sum = sum.add(line[(i + t).saturating_sub(r).min(n - 1)], *k);
+                }
             }
+            *o = sum;
         }
     });
 }

@@ -103,16 +103,21 @@ pub fn draw_region(sample: &Sample, rng: &mut SmallRng) -> Option<&'static str> 
     let visible = lift::countable(&sample.labels);
     let total = area(&sample.artifact) as f32;
     let (mut touched, mut free) = (Vec::new(), Vec::new());
+    // Counted by label once: a concept is a set of labels.
+    let mut counts = [[0u32; 2]; 256];
+    for (&l, &a) in sample.labels.iter().zip(&sample.artifact.data) {
+        counts[usize::from(l)][usize::from(a & 1)] += 1;
+    }
     for c in fict::concepts().filter(|c| c.id != FACE) {
         let set = fict::part_set(c.id)?;
         if set & visible == 0 {
             continue;
         }
         let (mut both, mut own) = (0u32, 0u32);
-        for (&l, &a) in sample.labels.iter().zip(&sample.artifact.data) {
-            if holds(set, l) {
-                own += 1;
-                both += u32::from(a);
+        for (label, [untouched, changed]) in (0u8..=255).zip(counts) {
+            if holds(set, label) {
+                own += untouched + changed;
+                both += changed;
             }
         }
         let (covered, share) = (both as f32 / own.max(1) as f32, both as f32 / total.max(1.0));
