@@ -75,14 +75,15 @@ pub fn cut(photo: &Photo, rgb: &Rgb8, side: usize, a: &Augment) -> Cropped {
     let toned = |c: usize, v: u8| curve[v as usize][c];
     let plain = a.gain == [1.0; 3] && a.offset == 0.0 && a.gamma == 1.0;
     let mut image = Img::new(side, side);
+    let (columns, rows) = (taps(rgb.width, side, sub, step, x0), taps(rgb.height, side, sub, step, y0));
     for y in 0..side {
         for x in 0..side {
             let mut sum = [0.0f32; 3];
-            for k in 0..sub * sub {
-                let sx = (x as f32 + ((k % sub) as f32 + 0.5) / sub as f32) * step + x0;
-                let sy = (y as f32 + ((k / sub) as f32 + 0.5) / sub as f32) * step + y0;
-                let p = bilinear(rgb, sx, sy);
-                (0..3).for_each(|c| sum[c] += p[c]);
+            for row in &rows[y * sub..(y + 1) * sub] {
+                for column in &columns[x * sub..(x + 1) * sub] {
+                    let p = bilinear(rgb, column, row);
+                    (0..3).for_each(|c| sum[c] += p[c]);
+                }
             }
             let at = y * side + if a.flip { side - 1 - x } else { x };
             image.px[at] = [0, 1, 2].map(|c| {
@@ -113,24 +114,37 @@ fn tone(v: f32, gain: f32, offset: f32, gamma: f32) -> f32 {
     255.0 * v.powf(gamma)
 }
 
+/// Along one axis: the two pixels that a sample lies between, and how far it lies towards the second.
+struct Tap {
+    low: usize,
+    high: usize,
+    part: f32,
+}
+
+/// The samples of all crop pixels along one axis of a photo of `n` pixels, `sub` a crop pixel; `None` outside of the photo.
+fn taps(n: usize, side: usize, sub: usize, step: f32, origin: f32) -> Vec<Option<Tap>> {
+    let tap = |i: usize| {
+        let at = ((i / sub) as f32 + ((i % sub) as f32 + 0.5) / sub as f32) * step + origin;
+        (at >= 0.0 && at < n as f32).then(|| {
+            let at = (at - 0.5).clamp(0.0, n as f32 - 1.0);
+            let low = at as usize;
+            Tap { low, high: (low + 1).min(n - 1), part: at - low as f32 }
+        })
+    };
+    (0..side * sub).map(tap).collect()
+}
+
 /// Bilinear read of the photo, grey outside.
-fn bilinear(rgb: &Rgb8, x: f32, y: f32) -> [f32; 3] {
-    let (w, h) = (rgb.width as f32, rgb.height as f32);
-    if !(x >= 0.0 && y >= 0.0 && x < w && y < h) {
-        return [OUTSIDE; 3];
-    }
-    let (x, y) = ((x - 0.5).clamp(0.0, w - 1.0), (y - 0.5).clamp(0.0, h - 1.0));
-    let (xi, yi) = (x as usize, y as usize);
-    let (fx, fy) = (x - xi as f32, y - yi as f32);
-    let (xj, yj) = ((xi + 1).min(rgb.width - 1), (yi + 1).min(rgb.height - 1));
+fn bilinear(rgb: &Rgb8, column: &Option<Tap>, row: &Option<Tap>) -> [f32; 3] {
+    let (Some(x), Some(y)) = (column, row) else { return [OUTSIDE; 3] };
     let at = |x: usize, y: usize| {
         let i = 3 * (y * rgb.width + x);
-        [f32::from(rgb.data[i]), f32::from(rgb.data[i + 1]), f32::from(rgb.data[i + 2])]
+        rgb.data.get(i..i + 3).map_or([OUTSIDE; 3], |p| [f32::from(p[0]), f32::from(p[1]), f32::from(p[2])])
     };
-    let (a, b, c, d) = (at(xi, yi), at(xj, yi), at(xi, yj), at(xj, yj));
+    let (a, b, c, d) = (at(x.low, y.low), at(x.high, y.low), at(x.low, y.high), at(x.high, y.high));
     [0, 1, 2].map(|k| {
-        let (t, u) = (a[k] + (b[k] - a[k]) * fx, c[k] + (d[k] - c[k]) * fx);
-        t + (u - t) * fy
+        let (t, u) = (a[k] + (b[k] - a[k]) * x.part, c[k] + (d[k] - c[k]) * x.part);
+        t + (u - t) * y.part
     })
 }
 
