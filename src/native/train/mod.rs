@@ -56,7 +56,7 @@ pub struct Args {
     /// Samples a step.
     #[arg(long, default_value_t = 4)]
     pub batch: usize,
-    /// Batches whose gradients are summed before a step.
+    /// Batches whose gradients are summed before a step, worked on side by side.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub accumulate: u32,
     /// What is validated and kept is the moving average of the weights over about 1 / (1 - this) steps; 0 = the last weights.

@@ -14,7 +14,7 @@ use crate::native::train::batch::{TrunkData, shrink};
 use crate::native::train::ema::Ema;
 use crate::native::train::losses::{bce, cross_entropy, evidence};
 use crate::native::train::schedule::{Journal, cosine};
-use crate::native::train::summed::Summed;
+use crate::native::train::summed;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
 use burn::optim::AdamWConfig;
@@ -68,15 +68,9 @@ pub fn train(
     let (started, first) = (Instant::now(), step);
     while step < args.steps {
         let lr = args.lr * cosine(step, 50, args.steps);
-        let mut summed = Summed::new(args.accumulate);
-        for _ in 0..args.accumulate {
-            let batch = (0..args.batch)
-                .map(|_| samples.recv().map_err(|_| Error::Model("the sample threads ended".into()))?)
-                .collect::<Result<Vec<(TrunkData, Sample)>>>()?;
-            let (loss, parts) = loss(cfg, &model, &batch, device);
-            summed.add(&model, loss, &parts);
-        }
-        let (value, parts, grads) = summed.take();
+        let draw = || samples.recv().map_err(|_| Error::Model("the sample threads ended".into())).and_then(|drawn| drawn);
+        let batches = (0..args.accumulate).map(|_| (0..args.batch).map(|_| draw()).collect()).collect::<Result<Vec<Vec<(TrunkData, Sample)>>>>()?;
+        let (value, parts, grads) = summed::step(&model, &batches, device, |model, batch| loss(cfg, model, batch, device));
         if let Some(grads) = grads {
             model = optimiser.step(lr, model, grads);
             ema.update(&model);

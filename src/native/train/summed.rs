@@ -1,45 +1,59 @@
 //! Gradients of several batches as one step's: their mean, and the mean of the losses.
+//!
+//! Batches are worked on side by side, each on a copy of the model with a graph of its own (burn locks a graph while it is
+//! derived), and added in their order: the sum does not depend on which was ready first.
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
-/// Losses and gradients of a step so far.
-pub struct Summed<M> {
-    batches: u32,
-    value: f32,
-    parts: Vec<(&'static str, f32)>,
-    grads: GradientsAccumulator<M>,
-    finite: bool,
-}
+/// Named parts of a loss.
+pub type Parts = Vec<(&'static str, f32)>;
 
-impl<M: Module> Summed<M> {
-    /// `batches` will be added.
-    pub fn new(batches: u32) -> Self {
-        Self { batches: batches.max(1), value: 0.0, parts: vec![], grads: GradientsAccumulator::new(), finite: true }
-    }
+/// One batch's loss, its parts, and its share of the gradients (none if the loss was no number).
+type One = (f32, Parts, Option<GradientsParams>);
 
-    /// Adds a batch: its loss, with its parts by name.
-    pub fn add(&mut self, model: &M, loss: Tensor<1>, parts: &[(&'static str, f32)]) {
-        let share = 1.0 / self.batches as f32;
+/// Loss, parts and gradients of a step over `batches`; no gradients if a loss was no number.
+pub fn step<M, B>(
+    model: &M,
+    batches: &[B],
+    device: &Device,
+    loss: impl Fn(&M, &B) -> (Tensor<1>, Parts) + Sync,
+) -> (f32, Parts, Option<GradientsParams>)
+where
+    M: Module + Send,
+    B: Sync,
+{
+    let share = 1.0 / batches.len().max(1) as f32;
+    let one = |model: &M, batch: &B| -> One {
+        let (loss, parts) = loss(model, batch);
         let value = loss.clone().into_scalar::<f32>();
-        self.value += value * share;
-        if self.parts.is_empty() {
-            self.parts = parts.iter().map(|(name, _)| (*name, 0.0)).collect();
-        }
-        self.parts.iter_mut().zip(parts).for_each(|(sum, (_, v))| sum.1 += v * share);
-        self.finite &= value.is_finite();
-        if self.finite {
-            let scaled = if self.batches > 1 { loss * share } else { loss };
-            self.grads.accumulate(model, GradientsParams::from_grads(scaled.backward(), model));
+        let grads = value.is_finite().then(|| GradientsParams::from_grads((loss * share).backward(), model));
+        (value, parts, grads)
+    };
+    let side_by_side = std::thread::available_parallelism().map_or(1, usize::from);
+    let (mut value, mut parts, mut grads, mut finite) = (0.0, Parts::new(), GradientsAccumulator::new(), true);
+    for some in batches.chunks(side_by_side) {
+        let done: Vec<One> = if let [batch] = some {
+            vec![one(model, batch)]
+        } else {
+            std::thread::scope(|scope| {
+                let copies: Vec<_> = some.iter().map(|batch| (model.clone().fork(device), batch)).collect();
+                let running: Vec<_> = copies.into_iter().map(|(model, batch)| scope.spawn(|| one(&{ model }, batch))).collect();
+                running.into_iter().map(|r| r.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            })
+        };
+        for (v, p, g) in done {
+            value += v * share;
+            if parts.is_empty() {
+                parts = p.iter().map(|(name, _)| (*name, 0.0)).collect();
+            }
+            parts.iter_mut().zip(&p).for_each(|(sum, (_, v))| sum.1 += v * share);
+            finite &= g.is_some();
+            g.into_iter().for_each(|g| grads.accumulate(model, g));
         }
     }
-
-    /// Loss, parts, gradients; no gradients if a loss was no number.
-    pub fn take(mut self) -> (f32, Vec<(&'static str, f32)>, Option<GradientsParams>) {
-        let grads = self.finite.then(|| self.grads.grads());
-        (self.value, self.parts, grads)
-    }
+    (value, parts, finite.then(|| grads.grads()))
 }
 
 #[cfg(test)]
@@ -61,20 +75,17 @@ mod tests {
         let device = Device::flex().autodiff();
         let model: Linear = LinearConfig::new(2, 1).init(&device).map(&mut Ones);
         let x = |rows: &[[f32; 2]]| Tensor::<2>::from_data(burn::tensor::TensorData::new(rows.concat(), [rows.len(), 2]), &device);
-        let loss = |rows: &[[f32; 2]]| model.forward(x(rows)).square().mean();
-        let stepped = |s: Summed<Linear>| {
-            let (value, _, grads) = s.take();
+        let stepped = |batches: &[Vec<[f32; 2]>]| {
+            let (value, _, grads) = step(&model, batches, &device, |m: &Linear, rows| (m.forward(x(rows)).square().mean(), vec![]));
             let model = SgdConfig::new().init().step(0.1, model.clone(), grads.unwrap());
             (value, model.weight.val().into_data().try_to_vec::<f32>().unwrap())
         };
-        let (mut whole, mut halves) = (Summed::new(1), Summed::new(2));
-        whole.add(&model, loss(&[[1.0, 2.0], [3.0, -1.0]]), &[("a", 1.0)]);
-        halves.add(&model, loss(&[[1.0, 2.0]]), &[("a", 0.5)]);
-        halves.add(&model, loss(&[[3.0, -1.0]]), &[("a", 1.5)]);
-        let (a, b) = (stepped(whole), stepped(halves));
+        let a = stepped(&[vec![[1.0, 2.0], [3.0, -1.0]]]);
+        let b = stepped(&[vec![[1.0, 2.0]], vec![[3.0, -1.0]]]);
         assert!((a.0 - b.0).abs() < 1e-5 && a.1.iter().zip(&b.1).all(|(x, y)| (x - y).abs() < 1e-5), "{a:?} {b:?}");
-        let mut bad = Summed::new(1);
-        bad.add(&model, loss(&[[f32::NAN, 0.0]]), &[]);
-        assert!(bad.take().2.is_none());
+        let parts = |v: &[f32]| step(&model, v, &device, |m: &Linear, v| (m.forward(x(&[[*v, 0.0]])).mean(), vec![("a", *v)])).1;
+        assert_eq!(parts(&[0.5, 1.5, 4.0]), [("a", 2.0)]);
+        let bad = step(&model, &[f32::NAN, 1.0], &device, |m: &Linear, v| (m.forward(x(&[[*v, 0.0]])).mean(), vec![]));
+        assert!(bad.2.is_none());
     }
 }
