@@ -87,7 +87,9 @@ test('every way of saving a face again has words on the page, which counts them 
 
 test('both languages say the same things: same keys, same numbers of lines, nothing empty in one of them only', async () => {
   const { en } = await load('words-en.ts');
-  const { zh } = await load('words-zh.ts');
+  // What is measured is said in Chinese by the file that comes with the answers.
+  const [{ zh: first }, { measured }] = [await load('words-zh.ts'), await load('explain-zh.ts')];
+  const zh = { ...first, measured };
   const shape = (value) => {
     if (typeof value === 'function') return `function of ${value.length}`;
     if (Array.isArray(value)) return value.map(shape);
