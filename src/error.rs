@@ -30,6 +30,9 @@ pub enum Error {
     /// What the caller asked for makes no sense (an unknown region, a box outside the photo).
     #[error("bad request: {0}")]
     Request(String),
+    /// What this program does not answer, as a matter of principle.
+    #[error("not answered: {0}")]
+    OffLimits(String),
     /// The caller stopped the work.
     #[error("stopped")]
     Cancelled,
@@ -100,6 +103,7 @@ impl Error {
             Self::Text(_) => "text.failed",
             Self::Model(_) => "model.failed",
             Self::Request(_) => "request.bad",
+            Self::OffLimits(_) => "request.off_limits",
             Self::Cancelled => "cancelled",
             Self::Io(_) => "io.failed",
         }

@@ -295,6 +295,13 @@ fn regions_by_name_by_box_and_by_mask() {
     let own = ask(&["--question", "What about the hair?"]);
     assert_ne!(own.answer, whole.answer, "the question changes nothing");
 
+    // A part that a question names is asked about as if it had been chosen, and the report says so.
+    let chin = ask(&["--question", "What about the chin?", "--region", "chin"]);
+    let named = analyze(&photo, weights, &["--question", "What about the chin?"]).report();
+    assert_eq!(named.request.as_ref().and_then(|r| r.region.as_deref()), Some("chin"));
+    assert_eq!(check(&named, &photo).faces.remove(0), chin);
+    assert_eq!(ask(&["--question", "下巴是真的吗？"]), ask(&["--region", "chin"]), "the model knows no Chinese: the task's own words");
+
     let bad = |more: &[&str]| {
         let run = analyze(&photo, weights, more);
         let (code, stable) = run.refused();
@@ -307,6 +314,7 @@ fn regions_by_name_by_box_and_by_mask() {
     assert_eq!(bad(&["--box", "nan,1,5,5"]), request);
     assert_eq!(bad(&["--question", "why ".repeat(200).as_str()]), request);
     assert_eq!(bad(&["--question", " "]), request);
+    assert_eq!(bad(&["--question", "Who is this?"]), (2, "request.off_limits".to_string()));
     let write = |name: &str, mask: &Mask| {
         let path = dir.join(name);
         std::fs::write(&path, png::encode_mask(mask).unwrap()).unwrap();

@@ -15,6 +15,7 @@ use crate::measure::Gauge;
 use crate::model::presence::presence;
 use crate::model::states::Readout;
 use crate::model::tasks::Evidence;
+use crate::text::own;
 use crate::text::grammar::{Limits, Span as Piece, parse};
 use crate::text::template::{Layout, prompt};
 use crate::text::{Family, Task};
@@ -140,9 +141,10 @@ impl Analyzer {
         listener: &mut L,
     ) -> Result<(Generated, (f64, f64))> {
         let cfg = &self.settings.model;
+        let name = asked.map(|a| a.name.as_str());
         let question = match &request.question {
-            Some(q) => q.clone(),
-            None => request.task.question(asked.map(|a| a.name.as_str())),
+            Some(q) => own::wording(q, request.task, name)?,
+            None => request.task.question(name),
         };
         let layout = Layout { visual: cfg.visual_tokens(), states: 2 + cfg.dec_states, region: usize::from(asked.is_some()) };
         let prompt = prompt(&self.tokenizer, layout, &question)?;

@@ -198,9 +198,11 @@ impl Analyzer {
     ///
     /// # Errors
     /// [`Error::Request`] for what makes no sense on this photo, such as a region that touches none of its faces;
+    /// [`Error::OffLimits`] for a question about who somebody is;
     /// [`Error::Cancelled`]; `device.*`; [`Error::Model`], [`Error::Text`].
     pub async fn analyze<L: Listener>(&self, photo: &mut Photo, request: &Request, listener: &mut L) -> Result<Report> {
         let clock = Instant::now();
+        let request = &request.understood()?;
         let mut timings = photo.timings.clone();
         let mut warnings: Vec<String> = photo.warnings(request.face).into_iter().map(Into::into).collect();
         let count = photo.evidence.len();

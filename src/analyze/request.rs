@@ -4,7 +4,7 @@ use crate::analyze::report::{Band, MaskReport};
 use crate::analyze::spread::Resave;
 use crate::error::Result;
 use crate::image::{BBox, Rle};
-use crate::text::{Family, Task};
+use crate::text::{Family, Task, own};
 use serde::{Deserialize, Serialize};
 
 /// A question about a photo. At most one of `region`, `box`, `mask` is used, in this order.
@@ -34,6 +34,21 @@ impl Request {
     /// The task about the whole face, in its own words.
     pub fn of(task: Task) -> Self {
         Self { task, face: None, region: None, bbox: None, mask: None, question: None }
+    }
+
+    /// The same request, about the one part that its own question names ("What about the nose?"), if nothing else was chosen.
+    ///
+    /// # Errors
+    /// [`crate::Error::OffLimits`] for a question that is not answered.
+    pub fn understood(&self) -> Result<Self> {
+        let mut request = self.clone();
+        if let Some(question) = &self.question {
+            own::wording(question, self.task, None)?;
+            if !self.has_region() {
+                request.region = own::part_named(question).map(|c| c.id.into());
+            }
+        }
+        Ok(request)
     }
 
     /// Whether the question is about a part of the face.

@@ -121,7 +121,7 @@ fn failed(e: &Error) -> ExitCode {
 /// Documented exit codes, by stage: 2 request, 3 image, 4 weights, 1 anything else (files, device, model, text).
 pub fn exit_code(e: &Error) -> u8 {
     match e {
-        Error::Request(_) => 2,
+        Error::Request(_) | Error::OffLimits(_) => 2,
         Error::Image { .. } => 3,
         Error::Weights { .. } => 4,
         _ => 1,

@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod family;
 pub mod grammar;
+pub mod own;
 pub mod template;
 pub mod tokenizer;
 

@@ -36,6 +36,7 @@ export const en = {
     'device.unavailable': { title: 'The graphics processor is not available.', next: 'Use the processor instead: slower, with the same answers.' },
     'device.lost': { title: 'The graphics processor stopped twice during the analysis.', next: 'Use the processor instead: slower, with the same answers.' },
     'device.self_test': { title: 'The graphics processor computes wrong numbers.', next: 'Use the processor instead: slower, but right.' },
+    'request.off_limits': { title: 'This page does not say who somebody is.', next: 'Ask about signs of forgery in the photo.' },
     'request.bad': { title: 'This question does not fit the photo.', next: 'Check that the region touches a face, and that a question of your own has at most about 60 words.' },
     cancelled: { title: 'Stopped.', next: '' },
     'io.failed': { title: 'Reading or storing a file failed.', next: 'Try again. A full disk or a private window can be the reason.' },

@@ -28,6 +28,7 @@ export const zh: Words = {
     'device.unavailable': { title: '图形处理器不可用。', next: '请改用处理器：较慢，但回答相同。' },
     'device.lost': { title: '图形处理器在分析中两次停止。', next: '请改用处理器：较慢，但回答相同。' },
     'device.self_test': { title: '图形处理器算出了错误的数值。', next: '请改用处理器：较慢，但正确。' },
+    'request.off_limits': { title: '本页不判断照片中人的身份。', next: '请询问照片中的伪造痕迹。' },
     'request.bad': { title: '这个问题与照片不符。', next: '请确认区域触及一张面部，且自己的问题不超过约 60 个词。' },
     cancelled: { title: '已停止。', next: '' },
     'io.failed': { title: '读取或保存文件失败。', next: '请再试一次。磁盘已满或隐私窗口都可能是原因。' },

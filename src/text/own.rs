@@ -1,0 +1,146 @@
+//! A person's own question: which part of the face it is about, and whether it is one that is not answered.
+//!
+//! The model knows a region by its token, hardly by its name; so a question that names one part is asked about that part. It
+//! learned English alone; a question without a Latin letter is put in the task's own words, about the part that it names.
+//! Who somebody is, how old, or of what origin is nothing that this program says; the model would answer such a question with
+//! the nearest thing it knows, which is a claim of forgery, so it is not asked.
+
+use super::Task;
+use crate::error::{Error, Result};
+use crate::fict::{self, Concept};
+
+/// What people call parts whose name in the table is another. The whole word, or anything in Chinese.
+const EVERYDAY: &[(&str, &str)] = &[
+    ("brow", "eyebrows"),
+    ("brows", "eyebrows"),
+    ("eyebrow", "eyebrows"),
+    ("left brow", "left_eyebrow"),
+    ("right brow", "right_eyebrow"),
+    ("eye", "eyes"),
+    ("lip", "mouth"),
+    ("lips", "mouth"),
+    ("smile", "mouth"),
+    ("teeth", "inner_mouth"),
+    ("tongue", "inner_mouth"),
+    ("cheek", "cheeks"),
+    ("jawline", "jaw"),
+    ("眉毛", "eyebrows"),
+    ("左眉毛", "left_eyebrow"),
+    ("右眉毛", "right_eyebrow"),
+    ("眼睛", "eyes"),
+    ("鼻", "nose"),
+    ("嘴", "mouth"),
+    ("嘴唇", "mouth"),
+    ("牙", "inner_mouth"),
+    ("舌", "inner_mouth"),
+    ("脸颊", "cheeks"),
+    ("左脸颊", "left_cheek"),
+    ("右脸颊", "right_cheek"),
+    ("前额", "forehead"),
+];
+
+/// Beginnings of what is not answered, between blanks.
+const ABOUT_THE_PERSON: &[&str] = &[
+    " who is ", " who s ", " who are ", " who was ", " whose face ", " whose photo ", " name of ", " his name ", " her name ", " their name ",
+    " how old ", " what age ", " what race ", " which race ", " ethnicity ", " ethnic ", " nationality ", " what gender ", " which gender ",
+    " man or a woman ", " man or woman ", " male or female ", " boy or girl ", " famous ", " celebrity ",
+];
+
+/// The same in Chinese.
+const ABOUT_THE_PERSON_ZH: &[&str] = &["是谁", "叫什么", "名字", "几岁", "多大年纪", "年龄", "种族", "民族", "国籍", "性别", "男的还是女的", "名人"];
+
+/// The one part that a question names; `None` if it names none, or several of which none holds the others' place.
+pub fn part_named(question: &str) -> Option<&'static Concept> {
+    let text = question.to_lowercase();
+    let mut names: Vec<(&str, &str)> = fict::concepts().flat_map(|c| [(c.en, c.id), (c.zh, c.id)]).chain(EVERYDAY.iter().copied()).collect();
+    // The longest first: "left eye" is not "eye".
+    names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    let mut taken: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut found: Vec<&str> = Vec::new();
+    for (name, id) in names {
+        for (at, _) in text.match_indices(name) {
+            let range = at..at + name.len();
+            if stands_alone(&text, &range) && taken.iter().all(|t| t.end <= range.start || range.end <= t.start) {
+                taken.push(range);
+                found.push(id);
+            }
+        }
+    }
+    found.retain(|id| *id != fict::FACE);
+    found.sort_unstable();
+    found.dedup();
+    let [id] = found[..] else { return None };
+    fict::concept(id)
+}
+
+/// Whether no letter touches a Latin word at either end.
+fn stands_alone(text: &str, at: &std::ops::Range<usize>) -> bool {
+    let latin = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    !text[at.clone()].is_ascii() || !(latin(text[..at.start].chars().next_back()) || latin(text[at.end..].chars().next()))
+}
+
+/// The words that the model is asked in.
+///
+/// - `region`: English name of the region that the question is about, see [`Task::question`].
+///
+/// # Errors
+/// [`Error::OffLimits`] for a question about the person.
+pub fn wording(question: &str, task: Task, region: Option<&str>) -> Result<String> {
+    let plain: String = question.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
+    let plain = format!(" {} ", plain.split_whitespace().collect::<Vec<_>>().join(" "));
+    if ABOUT_THE_PERSON.iter().any(|p| plain.contains(p)) || ABOUT_THE_PERSON_ZH.iter().any(|p| question.contains(p)) {
+        return Err(Error::OffLimits("who somebody is, and what kind of person, is not said".into()));
+    }
+    let english = question.trim().is_empty() || question.chars().any(|c| c.is_ascii_alphabetic());
+    Ok(if english { question.into() } else { task.question(region) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(question: &str) -> Option<&'static str> {
+        part_named(question).map(|c| c.id)
+    }
+
+    #[test]
+    fn everyday_words_name_existing_parts() {
+        assert!(EVERYDAY.iter().all(|(_, id)| fict::concepts().any(|c| c.id == *id)));
+    }
+
+    #[test]
+    fn the_longest_name_counts_and_only_one_part_may_be_named() {
+        for (question, id) in [
+            ("What about the nose?", Some("nose")),
+            ("Is the Left Eye real?", Some("left_eye")),
+            ("are her eyes ok", Some("eyes")),
+            ("Why do the teeth look odd?", Some("inner_mouth")),
+            ("Is the nose tip blurred?", Some("nose_tip")),
+            ("鼻子是真的吗？", Some("nose")),
+            ("左眼被改过吗", Some("left_eye")),
+            ("Is this face forged?", None),
+            ("Compare the nose with the mouth.", None),
+            ("Does anybody know?", None),
+            ("What about the eyeliner?", None),
+            ("", None),
+        ] {
+            assert_eq!(named(question), id, "{question}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_who_somebody_is() {
+        for question in ["Who is this?", "who's that man?", "What is her name?", "How old is he?", "Is it a man or a woman?", "这是谁？", "她几岁"] {
+            assert_eq!(wording(question, Task::Age, None).unwrap_err().code(), "request.off_limits", "{question}");
+        }
+        for question in ["What about the nose?", "Who made this?", "Is the person's mouth real?", "  "] {
+            assert_eq!(wording(question, Task::Age, None).unwrap(), question);
+        }
+    }
+
+    #[test]
+    fn a_question_in_another_script_is_asked_in_the_tasks_words() {
+        assert_eq!(wording("鼻子是真的吗？", Task::Toe, Some("nose")).unwrap(), Task::Toe.question(Some("nose")));
+        assert_eq!(wording("???", Task::Det, None).unwrap(), Task::Det.question(None));
+    }
+}
