@@ -39,20 +39,23 @@ const EVERYDAY: &[(&str, &str)] = &[
     ("前额", "forehead"),
 ];
 
-/// Beginnings of what is not answered, between blanks.
+/// What is not answered, between blanks.
+#[rustfmt::skip]
 const ABOUT_THE_PERSON: &[&str] = &[
-    " who is ", " who s ", " who are ", " who was ", " whose face ", " whose photo ", " name of ", " his name ", " her name ", " their name ",
-    " how old ", " what age ", " what race ", " which race ", " ethnicity ", " ethnic ", " nationality ", " what gender ", " which gender ",
-    " man or a woman ", " man or woman ", " male or female ", " boy or girl ", " famous ", " celebrity ",
+    " who is ", " who s ", " who are ", " who was ", " whose face ", " whose photo ", " his name ", " her name ", " their name ",
+    " how old is he ", " how old is she ", " how old are they ", " how old is this person ", " what age ", " what race ", " which race ", " ethnicity ", " ethnic ", " nationality ", " what gender ", " which gender ",
+    " man or a woman ", " man or woman ", " male or female ", " boy or girl ",
 ];
 
 /// The same in Chinese.
-const ABOUT_THE_PERSON_ZH: &[&str] = &["是谁", "叫什么", "名字", "几岁", "多大年纪", "年龄", "种族", "民族", "国籍", "性别", "男的还是女的", "名人"];
+const ABOUT_THE_PERSON_ZH: &[&str] =
+    &["是谁", "叫什么", "名字", "几岁", "多大年纪", "年龄", "种族", "民族", "国籍", "性别", "男的还是女的", "名人"];
 
 /// The one part that a question names; `None` if it names none, or several of which none holds the others' place.
 pub fn part_named(question: &str) -> Option<&'static Concept> {
     let text = question.to_lowercase();
-    let mut names: Vec<(&str, &str)> = fict::concepts().flat_map(|c| [(c.en, c.id), (c.zh, c.id)]).chain(EVERYDAY.iter().copied()).collect();
+    let mut names: Vec<(&str, &str)> =
+        fict::concepts().flat_map(|c| [(c.en, c.id), (c.zh, c.id)]).chain(EVERYDAY.iter().copied()).collect();
     // The longest first: "left eye" is not "eye".
     names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     let mut taken: Vec<std::ops::Range<usize>> = Vec::new();
@@ -130,10 +133,12 @@ mod tests {
 
     #[test]
     fn nobody_is_told_who_somebody_is() {
-        for question in ["Who is this?", "who's that man?", "What is her name?", "How old is he?", "Is it a man or a woman?", "这是谁？", "她几岁"] {
+        for question in
+            ["Who is this?", "who's that man?", "What is her name?", "How old is he?", "Is it a man or a woman?", "这是谁？", "她几岁"]
+        {
             assert_eq!(wording(question, Task::Age, None).unwrap_err().code(), "request.off_limits", "{question}");
         }
-        for question in ["What about the nose?", "Who made this?", "Is the person's mouth real?", "  "] {
+        for question in ["What about the nose?", "Who made this?", "Is the person's mouth real?", "How old is this picture?", "  "] {
             assert_eq!(wording(question, Task::Age, None).unwrap(), question);
         }
     }

@@ -69,7 +69,8 @@ pub fn train(
     while step < args.steps {
         let lr = args.lr * cosine(step, 50, args.steps);
         let draw = || samples.recv().map_err(|_| Error::Model("the sample threads ended".into())).and_then(|drawn| drawn);
-        let batches = (0..args.accumulate).map(|_| (0..args.batch).map(|_| draw()).collect()).collect::<Result<Vec<Vec<(TrunkData, Sample)>>>>()?;
+        let batches =
+            (0..args.accumulate).map(|_| (0..args.batch).map(|_| draw()).collect()).collect::<Result<Vec<Vec<(TrunkData, Sample)>>>>()?;
         let (value, parts, grads) = summed::step(&model, &batches, device, |model, batch| loss(cfg, model, batch, device));
         if let Some(grads) = grads {
             model = optimiser.step(lr, model, grads);
