@@ -1,6 +1,6 @@
 /**
  * Answers of the known forms in Chinese: the same spans with the same masks, word for word from a table. The forms are those that the model
- * was trained on (`src/native/annotate/wording.rs`; a test holds the two together). An answer with one sentence of another form is not
+ * was trained on (`src/native/annotate/wording.rs`, `src/measure/words.rs`, `src/native/annotate/talk`; a test holds them together). An answer with one sentence of another form is not
  * translated at all, because half a translation misleads.
  */
 import type { Region } from './protocol';
@@ -25,6 +25,60 @@ const FINDINGS: [string, string, string][] = [
   ['has a bent shape', 'have a bent shape', '形状弯曲'],
   ['is pulled out of its natural shape', 'are pulled out of their natural shape', '被拉离了自然形状'],
   ['was changed', 'were changed', '被改动过'],
+  ['lacks fine detail next to the skin around it', 'lack fine detail next to the skin around them', '与周围皮肤相比缺少细节'],
+  ['is softer than its surroundings', 'are softer than their surroundings', '比周围柔和'],
+  ['looks blurred beside what lies around it', 'look blurred beside what lies around them', '与周围相比显得模糊'],
+  ['is sharper than its surroundings', 'are sharper than their surroundings', '比周围清晰'],
+  ['shows more fine detail than the skin around it', 'show more fine detail than the skin around them', '比周围皮肤有更多细节'],
+  ['is softer than its counterpart on the other side', 'are softer than their counterparts on the other side', '比对侧柔和'],
+  ['has less detail than the same part on the other side', 'have less detail than the same parts on the other side', '比对侧的同一部位细节少'],
+  ['is sharper than its counterpart on the other side', 'are sharper than their counterparts on the other side', '比对侧清晰'],
+  ['has more detail than the same part on the other side', 'have more detail than the same parts on the other side', '比对侧的同一部位细节多'],
+  ['carries less grain than its surroundings', 'carry less grain than their surroundings', '颗粒比周围少'],
+  ['carries more grain than its surroundings', 'carry more grain than their surroundings', '颗粒比周围多'],
+  ['is unusually rough', 'are unusually rough', '异常粗糙'],
+  ['carries less grain than the same part on the other side', 'carry less grain than the same parts on the other side', '颗粒比对侧的同一部位少'],
+  ['is smoother than its counterpart', 'are smoother than their counterparts', '比对侧平滑'],
+  ['carries more grain than the same part on the other side', 'carry more grain than the same parts on the other side', '颗粒比对侧的同一部位多'],
+  ['is rougher than its counterpart', 'are rougher than their counterparts', '比对侧粗糙'],
+  ['has a border where the brightness jumps', 'have borders where the brightness jumps', '边界处亮度突变'],
+  ['shows a visible seam', 'show a visible seam', '可见接缝'],
+  ['is set off from its surroundings by a sharp edge', 'are set off from their surroundings by a sharp edge', '与周围之间有一道锐利的边缘'],
+  ['is redder than usual against the skin around it', 'are redder than usual against the skin around them', '与周围皮肤相比偏红'],
+  ['has a red cast', 'have a red cast', '带红色调'],
+  ['is less red than usual against the skin around it', 'are less red than usual against the skin around them', '与周围皮肤相比不够红'],
+  ['has a green cast', 'have a green cast', '带绿色调'],
+  ['is bluer than usual against the skin around it', 'are bluer than usual against the skin around them', '与周围皮肤相比偏蓝'],
+  ['has a blue cast', 'have a blue cast', '带蓝色调'],
+  ['is yellower than usual against the skin around it', 'are yellower than usual against the skin around them', '与周围皮肤相比偏黄'],
+  ['has a yellow cast', 'have a yellow cast', '带黄色调'],
+  ['differs in colour from its counterpart', 'differ in colour from their counterparts', '颜色与对侧不同'],
+  ['has another colour than the same part on the other side', 'have another colour than the same parts on the other side', '颜色与对侧的同一部位不同'],
+  ['shows compression blocks that do not line up with the rest', 'show compression blocks that do not line up with the rest', '压缩块与其余部分不对齐'],
+  ['was compressed on another grid than the rest', 'were compressed on another grid than the rest', '压缩网格与其余部分不同'],
+  ['is not placed like its counterpart', 'are not placed like their counterparts', '位置与对侧不对应'],
+  ['sits differently from the same part on the other side', 'sit differently from the same parts on the other side', '位置与对侧的同一部位不同'],
+  ['is unusually large for this face', 'are unusually large for this face', '对这张脸来说异常大'],
+  ['is larger than the rest of the face suggests', 'are larger than the rest of the face suggests', '比面部其余部分所预示的大'],
+  ['is unusually small for this face', 'are unusually small for this face', '对这张脸来说异常小'],
+  ['is smaller than the rest of the face suggests', 'are smaller than the rest of the face suggests', '比面部其余部分所预示的小'],
+  ['repeats texture that is found elsewhere in the face', 'repeat texture that is found elsewhere in the face', '重复了面部别处的纹理'],
+  ['holds a copy of another patch of skin', 'hold a copy of another patch of skin', '含有另一块皮肤的副本'],
+];
+
+/** What is measured, as answers name it. */
+const TRAITS: Record<string, string> = {
+  sharpness: '清晰度', grain: '颗粒', border: '边界', colour: '颜色', compression: '压缩痕迹', place: '位置', size: '大小', texture: '纹理',
+};
+
+/** Sentences about what was measured: {x} is a list of parts, {t} of traits. */
+const MEASURED: [RegExp, string][] = [
+  [/^In (?<x>the .+) no single measurement stands out$/, '{x}没有单项测量突出'],
+  [/^(?<x>The .+) (?:was|were) changed, but nothing measured there stands out$/, '{x}被改动过，但那里的测量没有突出之处'],
+  [/^The change of (?<x>the .+) leaves nothing that can be measured$/, '{x}的改动没有留下可测量的痕迹'],
+  [/^In (?<t>[a-z, ]+?), (?<x>the .+) (?:is|are) as usual$/, '{x}的{t}一如平常'],
+  [/^Measured of (?<x>the .+): (?<t>[a-z, ]+); nothing stands out$/, '测量了{x}的{t}，没有突出之处'],
+  [/^The (?<t>[a-z, ]+) of (?<x>the .+) (?:lie|lies|is|are) (?:within what untouched photos show|as usual)$/, '{x}的{t}在未改动照片的范围内'],
 ];
 
 const WHOLE: Record<string, string> = {
@@ -36,6 +90,8 @@ const WHOLE: Record<string, string> = {
   'This fits a reenactment': '这符合面部重演',
   'This fits an attribute edit': '这符合局部编辑',
   'This fits entire synthesis': '这符合整体生成',
+  'The picture does not show that; only signs of forgery in the face were looked for': '图片不显示这一点；只寻找了面部的伪造迹象',
+  'That cannot be told from the face; only signs of forgery are looked for': '这无法从面部看出；只寻找伪造迹象',
 };
 
 const CHECKED: Record<string, string> = {
@@ -114,12 +170,32 @@ function tell(sentence: string, pieces: readonly Piece[], regions: readonly Regi
     if (place === undefined) return null;
     return [plain(place === null ? '没有发现伪造迹象，因此不指明手法' : `${place}没有发现伪造迹象`)];
   }
+  return measuredSentence(sentence, pieces, regions) ?? finding(sentence, pieces, regions);
+}
+
+/** "The nose is unusually smooth", "The nose has a red cast and is unusually smooth". */
+function finding(sentence: string, pieces: readonly Piece[], regions: readonly Region[]): Piece[] | null {
   for (const [one, several, said] of FINDINGS) {
     for (const form of [one, several]) {
       if (!sentence.endsWith(` ${form}`)) continue;
-      const names = list(sentence.slice(0, -form.length - 1), pieces, regions);
-      return names && [...names, plain(said)];
+      const before = sentence.slice(0, -form.length - 1);
+      const names = list(before, pieces, regions);
+      if (names) return [...names, { text: said, mask: null }];
+      const first = before.endsWith(' and') && finding(before.slice(0, -4), pieces, regions);
+      if (first) return [...first, { text: `，且${said}`, mask: null }];
     }
+  }
+  return null;
+}
+
+function measuredSentence(sentence: string, pieces: readonly Piece[], regions: readonly Region[]): Piece[] | null {
+  for (const [form, said] of MEASURED) {
+    const { x, t = '' } = form.exec(sentence)?.groups ?? {};
+    const names = x && list(x, pieces, regions);
+    const traits = t.split(/, | and /).map((trait) => TRAITS[trait]);
+    if (!names || (t && traits.some((trait) => trait === undefined))) continue;
+    const [before = '', after = ''] = said.replace('{t}', traits.join('、')).split('{x}');
+    return [{ text: before, mask: null }, ...names, { text: after, mask: null }].filter((piece) => piece.text);
   }
   return null;
 }

@@ -149,12 +149,16 @@ test('undo and redo of a region: modes, a part chosen twice, many small steps as
 
 /** The Rust source of the answers' forms: [of one, of several] findings and whole sentences. */
 function forms() {
-  const rust = readFileSync(join(WWW, '../src/native/annotate/wording.rs'), 'utf8');
+  const read = (name) => readFileSync(join(WWW, '../src', name), 'utf8');
+  const rust = read('native/annotate/wording.rs');
+  const [words, kinds, talk] = ['measure/words.rs', 'measure/kinds.rs', 'native/annotate/talk/forms.rs'].map(read);
   const strings = (text) => [...text.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((m) => m[1]);
   const part = (from, to) => rust.slice(rust.indexOf(from), rust.indexOf(to, rust.indexOf(from)));
   return {
     found: strings(part('pub const FOUND', ';\n')), not: strings(part('pub const NOT_FOUND', ';\n')), checked: strings(part('pub const CHECKED', '];')),
-    findings: strings(part('pub fn finding', '/// One sentence')), sentences: [...strings(part('pub fn family_sentence', '/// Short')), ...strings(part('pub fn family_hint', '/// Whether'))].filter(Boolean),
+    findings: strings(part('pub fn finding', '/// One sentence')), measured: strings(words.slice(words.indexOf('pub fn finding'), words.indexOf('#[cfg(test)]'))),
+    traits: [...new Set(strings(kinds.slice(kinds.indexOf('pub fn word'), kinds.indexOf('on_pixels'))))], outside: strings(talk.slice(talk.indexOf('OUTSIDE_ANSWER'))),
+    sentences: [...strings(part('pub fn family_sentence', '/// Short')), ...strings(part('pub fn family_hint', '/// Whether'))].filter(Boolean),
   };
 }
 
@@ -162,7 +166,7 @@ test('every form of answer that the model was taught has a Chinese form with the
   if (!existsSync(join(WWW, '../src/native/annotate/wording.rs'))) return t.skip('skipped: src/ is not here');
   const { explainZh } = await load('explain-zh.ts');
   const regions = [['left_eyebrow', 'left eyebrow', '左眉'], ['nose', 'nose', '鼻子'], ['under', 'skin under the right eye', '右眼下方']].map(([id, en, zh]) => ({ id, en, zh, parent: null }));
-  const { found, not, checked, findings, sentences } = forms();
+  const { found, not, checked, findings, sentences, measured, traits, outside } = forms();
   assert.ok(found.length >= 2 && not.length >= 2 && checked.length >= 3 && findings.length >= 24 && sentences.length >= 8, 'did wording.rs change its form?');
   const latin = /[a-z]{2}/i;
   const say = (...pieces) => explainZh(pieces.map((p) => (Array.isArray(p) ? { text: p[0], mask: p[1] } : { text: p, mask: null })), regions);
@@ -173,8 +177,22 @@ test('every form of answer that the model was taught has a Chinese form with the
   };
   for (const opening of found) for (const rest of ['.', ': the left eyebrow, the nose and the skin under the right eye.']) plain(opening + rest);
   for (const opening of not) for (const rest of ['.', ', so no technique is named.', ' in the nose.', ' in the marked box.', ' in the marked box on the skin under the right eye.', ...checked.map((c) => ` ${c}.`)]) plain(opening + rest);
-  for (const sentence of sentences) plain(sentence);
-  for (const finding of findings) {
+  for (const sentence of [...sentences, ...outside]) plain(sentence);
+  assert.ok(measured.length >= 60 && traits.length === 8 && outside.length >= 2, 'did the measured forms change theirs?');
+  for (const [i, form] of measured.entries()) plain(`The nose ${form} and ${measured[(i + 2) % measured.length]}.`);
+  // As `talk/compose.rs` composes them.
+  const what = `${traits.slice(0, -1).join(', ')} and ${traits.at(-1)}`;
+  for (const of of ['the nose', 'the left eyebrow and the nose']) {
+    plain(`In ${of} no single measurement stands out.`);
+    plain(`The ${of.slice(4)} was changed, but nothing measured there stands out.`);
+    plain(`The change of ${of} leaves nothing that can be measured.`);
+    for (const t of [what, 'grain']) {
+      plain(`In ${t}, ${of} are as usual.`);
+      plain(`Measured of ${of}: ${t}; nothing stands out.`);
+      plain(`The ${t} of ${of} lie within what untouched photos show.`);
+    }
+  }
+  for (const finding of [...findings, ...measured]) {
     const told = say(`${found[0]}. The`, [' nose', 0], ', the', [' skin under the right eye', 1], ' and the', [' left eyebrow', 2], ` ${finding}. ${sentences[0]}`);
     assert.ok(told, `not translated: ${finding}`);
     assert.deepEqual(told.filter((p) => p.mask !== null), [{ text: '鼻子', mask: 0 }, { text: '右眼下方', mask: 1 }, { text: '左眉', mask: 2 }]);
