@@ -66,6 +66,18 @@ const FINDINGS: [string, string, string][] = [
   ['holds a copy of another patch of skin', 'hold a copy of another patch of skin', '含有另一块皮肤的副本'],
 ];
 
+/** The model mixes the forms above: "is bluer than its counterpart". */
+const COMPARED = /^(?<x>.+?) (?:is|are|looks?) (?<how>[a-z]+)(?: (?:than|compared to|next to|against|beside) (?<what>[a-z ]+))?$/;
+const HOW: Record<string, string> = {
+  softer: '更柔和', blurred: '模糊', sharper: '更清晰', smoother: '更平滑', rougher: '更粗糙', redder: '偏红', bluer: '偏蓝', yellower: '偏黄', larger: '偏大', smaller: '偏小',
+};
+const WHAT: [RegExp, string][] = [
+  [/^(its|their) surroundings$/, '与周围相比'],
+  [/^the skin around (it|them)$/, '与周围皮肤相比'],
+  [/^(its|their) counterparts?( on the other side)?$/, '与对侧相比'],
+  [/^the same parts? on the other side$/, '与对侧的同一部位相比'],
+];
+
 /** What is measured, as answers name it. */
 const TRAITS: Record<string, string> = {
   sharpness: '清晰度', grain: '颗粒', border: '边界', colour: '颜色', compression: '压缩痕迹', place: '位置', size: '大小', texture: '纹理',
@@ -185,7 +197,10 @@ function finding(sentence: string, pieces: readonly Piece[], regions: readonly R
       if (first) return [...first, { text: `，且${said}`, mask: null }];
     }
   }
-  return null;
+  const { x = '', how = '', what } = COMPARED.exec(sentence)?.groups ?? {};
+  const names = HOW[how] && list(x, pieces, regions);
+  const beside = what === undefined ? '' : WHAT.find(([form]) => form.test(what))?.[1];
+  return names && beside !== undefined ? [...names, { text: beside + HOW[how], mask: null }] : null;
 }
 
 function measuredSentence(sentence: string, pieces: readonly Piece[], regions: readonly Region[]): Piece[] | null {

@@ -192,13 +192,14 @@ test('every form of answer that the model was taught has a Chinese form with the
       plain(`The ${t} of ${of} lie within what untouched photos show.`);
     }
   }
+  for (const mixed of ['is bluer than its counterpart', 'are blurred compared to the skin around them', 'is blurred']) plain(`The nose ${mixed}.`);
   for (const finding of [...findings, ...measured]) {
     const told = say(`${found[0]}. The`, [' nose', 0], ', the', [' skin under the right eye', 1], ' and the', [' left eyebrow', 2], ` ${finding}. ${sentences[0]}`);
     assert.ok(told, `not translated: ${finding}`);
     assert.deepEqual(told.filter((p) => p.mask !== null), [{ text: '鼻子', mask: 0 }, { text: '右眼下方', mask: 1 }, { text: '左眉', mask: 2 }]);
     assert.doesNotMatch(told.map((p) => p.text).join(''), latin, finding);
   }
-  for (const other of ['The nose winks.', `${found[0]}. The elbow lacks fine detail.`, `${found[0]}`, '']) assert.equal(say(other), null, other);
+  for (const other of ['The nose winks.', 'The nose is bluer than the sky.', 'The nose is odd.', `${found[0]}. The elbow lacks fine detail.`, `${found[0]}`, '']) assert.equal(say(other), null, other);
 });
 
 test('the wasm is unzipped where it is zipped, whatever the server did with it', async () => {
