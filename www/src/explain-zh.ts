@@ -66,8 +66,8 @@ const FINDINGS: [string, string, string][] = [
   ['holds a copy of another patch of skin', 'hold a copy of another patch of skin', '含有另一块皮肤的副本'],
 ];
 
-/** The model mixes the forms above: "is bluer than its counterpart". */
-const COMPARED = /^(?<x>.+?) (?:is|are|looks?) (?<how>[a-z]+)(?: (?:than|compared to|next to|against|beside) (?<what>[a-z ]+))?$/;
+/** The model mixes the forms above: "is bluer than its counterpart", now and then with a word said twice. */
+const COMPARED = /^(?<x>.+?) (?:is|are|looks?) (?<how>[a-z]+)(?: and \k<how>)?(?: (?:than|compared to|next to|against|beside) (?<what>[a-z ]+))?$/;
 const HOW: Record<string, string> = {
   softer: '更柔和', blurred: '模糊', sharper: '更清晰', smoother: '更平滑', rougher: '更粗糙', redder: '偏红', bluer: '偏蓝', yellower: '偏黄', larger: '偏大', smaller: '偏小',
 };
@@ -75,6 +75,7 @@ const WHAT: [RegExp, string][] = [
   [/^(its|their) surroundings$/, '与周围相比'],
   [/^the skin around (it|them)$/, '与周围皮肤相比'],
   [/^(its|their) counterparts?( on the other side)?$/, '与对侧相比'],
+  [/^(its|their) borders?$/, '与其边界相比'],
   [/^the same parts? on the other side$/, '与对侧的同一部位相比'],
 ];
 

@@ -192,7 +192,7 @@ test('every form of answer that the model was taught has a Chinese form with the
       plain(`The ${t} of ${of} lie within what untouched photos show.`);
     }
   }
-  for (const mixed of ['is bluer than its counterpart', 'are blurred compared to the skin around them', 'is blurred']) plain(`The nose ${mixed}.`);
+  for (const mixed of ['is bluer than its counterpart', 'are blurred compared to the skin around them', 'is blurred', 'is blurred and blurred compared to its border']) plain(`The nose ${mixed}.`);
   for (const finding of [...findings, ...measured]) {
     const told = say(`${found[0]}. The`, [' nose', 0], ', the', [' skin under the right eye', 1], ' and the', [' left eyebrow', 2], ` ${finding}. ${sentences[0]}`);
     assert.ok(told, `not translated: ${finding}`);
