@@ -143,7 +143,7 @@ impl Analyzer {
         let cfg = &self.settings.model;
         let name = asked.map(|a| a.name.as_str());
         let question = match &request.question {
-            Some(q) => own::wording(q, request.task, name)?,
+            Some(q) => own::wording(q, request.task, name),
             None => request.task.question(name),
         };
         let layout = Layout { visual: cfg.visual_tokens(), states: 2 + cfg.dec_states, region: usize::from(asked.is_some()) };

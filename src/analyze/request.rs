@@ -43,7 +43,7 @@ impl Request {
     pub fn understood(&self) -> Result<Self> {
         let mut request = self.clone();
         if let Some(question) = &self.question {
-            own::wording(question, self.task, None)?;
+            own::allowed(question)?;
             if !self.has_region() {
                 request.region = own::part_named(question).map(|c| c.id.into());
             }

@@ -51,7 +51,7 @@ const ABOUT_THE_PERSON: &[&str] = &[
 const ABOUT_THE_PERSON_ZH: &[&str] =
     &["是谁", "叫什么", "名字", "几岁", "多大年纪", "年龄", "种族", "民族", "国籍", "性别", "男的还是女的", "名人"];
 
-/// The one part that a question names; `None` if it names none, or several of which none holds the others' place.
+/// The one part that a question names; `None` if it names none, or several.
 pub fn part_named(question: &str) -> Option<&'static Concept> {
     let text = question.to_lowercase();
     let mut names: Vec<(&str, &str)> =
@@ -82,20 +82,24 @@ fn stands_alone(text: &str, at: &std::ops::Range<usize>) -> bool {
     !text[at.clone()].is_ascii() || !(latin(text[..at.start].chars().next_back()) || latin(text[at.end..].chars().next()))
 }
 
-/// The words that the model is asked in.
-///
-/// - `region`: English name of the region that the question is about, see [`Task::question`].
+/// Refuses a question about the person.
 ///
 /// # Errors
-/// [`Error::OffLimits`] for a question about the person.
-pub fn wording(question: &str, task: Task, region: Option<&str>) -> Result<String> {
+/// [`Error::OffLimits`]
+pub fn allowed(question: &str) -> Result<()> {
     let plain: String = question.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
     let plain = format!(" {} ", plain.split_whitespace().collect::<Vec<_>>().join(" "));
     if ABOUT_THE_PERSON.iter().any(|p| plain.contains(p)) || ABOUT_THE_PERSON_ZH.iter().any(|p| question.contains(p)) {
         return Err(Error::OffLimits("who somebody is, and what kind of person, is not said".into()));
     }
+    Ok(())
+}
+
+/// The words that the model is asked in; `region` is the English name of what the question is about, see [`Task::question`].
+pub fn wording(question: &str, task: Task, region: Option<&str>) -> String {
+    // A blank one is left for the prompt to refuse.
     let english = question.trim().is_empty() || question.chars().any(|c| c.is_ascii_alphabetic());
-    Ok(if english { question.into() } else { task.question(region) })
+    if english { question.into() } else { task.question(region) }
 }
 
 #[cfg(test)]
@@ -136,16 +140,17 @@ mod tests {
         for question in
             ["Who is this?", "who's that man?", "What is her name?", "How old is he?", "Is it a man or a woman?", "这是谁？", "她几岁"]
         {
-            assert_eq!(wording(question, Task::Age, None).unwrap_err().code(), "request.off_limits", "{question}");
+            assert_eq!(allowed(question).unwrap_err().code(), "request.off_limits", "{question}");
         }
         for question in ["What about the nose?", "Who made this?", "Is the person's mouth real?", "How old is this picture?", "  "] {
-            assert_eq!(wording(question, Task::Age, None).unwrap(), question);
+            assert!(allowed(question).is_ok(), "{question}");
+            assert_eq!(wording(question, Task::Age, None), question);
         }
     }
 
     #[test]
     fn a_question_in_another_script_is_asked_in_the_tasks_words() {
-        assert_eq!(wording("鼻子是真的吗？", Task::Toe, Some("nose")).unwrap(), Task::Toe.question(Some("nose")));
-        assert_eq!(wording("???", Task::Det, None).unwrap(), Task::Det.question(None));
+        assert_eq!(wording("鼻子是真的吗？", Task::Toe, Some("nose")), Task::Toe.question(Some("nose")));
+        assert_eq!(wording("???", Task::Det, None), Task::Det.question(None));
     }
 }
