@@ -2,10 +2,10 @@
 
 use crate::analyze::generate::{Generated, Plan, Prompted, generate};
 use crate::analyze::head::Head;
-use crate::analyze::naming::Names;
 use crate::analyze::region::{self, Asked};
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
 use crate::analyze::request::{Event, Listener, Request, Stage};
+use crate::analyze::sayable::{Matter, artifact_mask, claims};
 use crate::analyze::{Analyzer, Photo, ground, measured, ms, read_back};
 use crate::error::{Error, Result};
 use crate::face::{Crop, Faces};
@@ -46,6 +46,15 @@ pub struct Verdict {
     pub artifact: Vec<f32>,
     /// Presence of every concept leaf, 0..1.
     pub presence: Vec<f32>,
+}
+
+/// The crop as measurements see it.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<'a> {
+    /// Measures it.
+    pub gauge: &'a Gauge<'a>,
+    /// Part of every pixel.
+    pub labels: &'a [u8],
 }
 
 impl Analyzer {
@@ -90,7 +99,10 @@ impl Analyzer {
         let family_of = |band: Band| if band >= Band::Signs { verdict.family } else { Family::Real };
         listener.event(Event::Verdict { face, score, band, family: family_of(band) });
 
-        let (generated, prefill) = self.speak(request, asked, evidence, (&readout, &verdict), (face, head), listener).await?;
+        let (parts, mesh) = self.in_crop(photo, face, crop);
+        let gauge = Gauge::new(&crop.pixels, &parts, &mesh, None);
+        let look = Look { gauge: &gauge, labels };
+        let (generated, prefill) = self.speak((request, asked), look, evidence, (&readout, &verdict), (face, head), listener).await?;
         *timings.entry(Stage::Prefill.name().into()).or_default() += prefill.0;
         *timings.entry(Stage::Generate.name().into()).or_default() += prefill.1;
         *timings.entry("tokens".into()).or_default() += generated.ids.len() as f64;
@@ -101,7 +113,7 @@ impl Analyzer {
         listener.event(Event::Stage { stage: Stage::Masks, face });
         listener.breathe().await?;
         let clock = Instant::now();
-        let masks = self.masks(photo, (face, crop), evidence, (&generated, &verdict.artifact), listener).await?;
+        let masks = self.masks(photo, (face, crop), (evidence, &gauge), (&generated, &verdict.artifact), listener).await?;
         *timings.entry(Stage::Masks.name().into()).or_default() += ms(clock);
 
         let spans: Vec<Span> =
@@ -133,8 +145,8 @@ impl Analyzer {
     /// question about this face computed it, and does so afterwards.
     pub(crate) async fn speak<L: Listener>(
         &self,
-        request: &Request,
-        asked: Option<&Asked>,
+        (request, asked): (&Request, Option<&Asked>),
+        look: Look<'_>,
         evidence: &Evidence,
         (readout, verdict): (&Readout, &Verdict),
         (face, head): (usize, &mut Head),
@@ -154,14 +166,25 @@ impl Analyzer {
         let (known, mut cache) = head.take(face, cfg, &self.device);
         let embedded = if known { None } else { Some(language.head(&prompt, evidence.map.clone())?) };
         let rest = language.rest(&prompt, readout, &top)?;
-        let names = Names::new(&self.tokenizer, &verdict.presence, asked.map(|a| a.shares.as_slice()))?;
+        let score = self.settings.calibration.score(verdict.logit);
+        let matter = Matter {
+            request,
+            asked,
+            // The score is of the whole face; of a part the model decides.
+            claims: if asked.is_some() { None } else { claims(self.settings.calibration.band(score), score) },
+            family: verdict.family,
+            gauge: look.gauge,
+            labels: look.labels,
+            presence: &verdict.presence,
+            artifact: &artifact_mask(&verdict.artifact, cfg.enc_image),
+        };
+        let speech = matter.speech(&self.tokenizer)?;
         let limits = Limits {
             phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 },
-            phrase_tokens: names.longest(),
+            phrase_tokens: speech.longest(),
             tokens: request.task.max_tokens().min(cfg.lm_answer),
         };
-        // A person's own question may be answered without a claim.
-        let plan = Plan { limits, names, claims_are_grounded: request.question.is_none(), face };
+        let plan = Plan { limits, speech, face };
         let mut timed = Timed { inner: listener, started: clock, first: None };
         let prompted = Prompted { head: prompt.states_at, embedded, rest, cache: &mut cache };
         let made = generate(cfg, language, &self.tokenizer, prompted, plan, &mut timed).await?;
@@ -175,7 +198,7 @@ impl Analyzer {
         &self,
         photo: &Photo,
         (face, crop): (usize, &Crop),
-        evidence: &Evidence,
+        (evidence, gauge): (&Evidence, &Gauge<'_>),
         (generated, artifact): (&Generated, &[f32]),
         listener: &mut L,
     ) -> Result<Vec<MaskReport>> {
@@ -186,8 +209,6 @@ impl Analyzer {
         ground::join(&mut logits, artifact);
         let quality = read_back(out.quality).await?;
         let labels = self.photo_labels(photo, face);
-        let (parts, mesh) = self.in_crop(photo, face, crop);
-        let gauge = Gauge::new(&crop.pixels, &parts, &mesh, None);
         let mut reports = Vec::with_capacity(n);
         for id in 0..n {
             let logits = &logits[id * side * side..][..side * side];
@@ -200,7 +221,7 @@ impl Analyzer {
             let measured = generated
                 .named
                 .get(id)
-                .map_or_else(Vec::new, |named| measured::standing_out(&gauge, &region::mask_to_crop(&mask, crop), *named));
+                .map_or_else(Vec::new, |named| measured::standing_out(gauge, &region::mask_to_crop(&mask, crop), *named));
             let report = MaskReport {
                 concept: labels.as_deref().and_then(|l| dominant(l, &mask)).map(Into::into),
                 bbox: mask.bbox().unwrap_or(BBox { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }),

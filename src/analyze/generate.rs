@@ -1,11 +1,10 @@
 //! The generation loop: prompt in, grounded text and `[SEG]` hidden states out.
 //!
-//! Greedy, under the grounded grammar: tokens that the grammar forbids cannot be chosen, tokens that it forces cost neither a
-//! read-back nor a step of their own: the model reads them together when the next choice is its. Phrases are names of the concept tree ([`Names`]). `[SEG]` takes the hidden state at the position that
-//! predicts it, as LISA's and GLaMM's code does.
+//! Greedy, under the grounded grammar and among the sentences that may be said of this face ([`Speech`]): other tokens cannot be
+//! chosen, and where one alone can follow it costs neither a read-back nor a step of its own: the model reads what it did not
+//! choose together, when the next choice is its. `[SEG]` takes the hidden state at the position that predicts it, as LISA's and
+//! GLaMM's code does.
 
-use crate::analyze::answer::claims_signs;
-use crate::analyze::naming::Names;
 use crate::analyze::request::{Event, Listener, Stage};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -13,8 +12,12 @@ use crate::fict;
 use crate::model::fifa::Language;
 use crate::model::lm_cache::KvCache;
 use crate::text::grammar::{self, Grounded, Limits};
+use crate::text::speech::Speech;
 use crate::text::tokenizer::{TextStream, Tokenizer};
 use burn::tensor::Tensor;
+
+/// Tokens that a sentence about a part may take; with less than that left an answer ends where it can.
+const SENTENCE: usize = 30;
 
 /// What the loop made.
 pub struct Generated {
@@ -32,10 +35,8 @@ pub struct Generated {
 pub struct Plan {
     /// Length and number of phrases.
     pub limits: Limits,
-    /// What phrases may say.
-    pub names: Names,
-    /// An answer that claims signs may not end before it has named and marked one: a claim without a place cannot be checked.
-    pub claims_are_grounded: bool,
+    /// What may be said.
+    pub speech: Speech,
     /// Which face of the photo, for events.
     pub face: usize,
 }
@@ -64,7 +65,7 @@ pub async fn generate<L: Listener>(
     language: &Language,
     tokenizer: &Tokenizer,
     Prompted { head, embedded, rest, cache }: Prompted<'_>,
-    Plan { limits, mut names, claims_are_grounded, face }: Plan,
+    Plan { limits, mut speech, face }: Plan,
     listener: &mut L,
 ) -> Result<Generated> {
     let length = rest.dims()[1];
@@ -89,39 +90,36 @@ pub async fn generate<L: Listener>(
         Reader { language, cache, last: hidden.narrow(1, length - 1, 1), unread: Vec::new(), marked: Vec::new(), seg: Vec::new() };
     let mut stream = TextStream::default();
     let (mut ids, mut segs, mut phrase) = (Vec::new(), 0, false);
-    let (mut first, mut said) = (true, String::new());
+    let (end, mut first) = (tokenizer.ids().turn_end, true);
     while !grammar.is_done() {
         listener.breathe().await?;
-        let mut allowed = grammar.allowed();
-        if claims_are_grounded && allowed.open && grammar.segs() == 0 && claims_signs(&said) {
-            allowed.end = false;
-            allowed.text = grammar.room() != Some(0);
+        let allowed = grammar.allowed();
+        let permits = |id| allowed.permits(id);
+        if !speech.can(permits) {
+            // The longest answer ends within a sentence.
+            break;
         }
-        let forced = if names.open() { names.only() } else { allowed.only() };
+        let may_end = speech.can(|id| id == end && permits(id));
+        let forced = if may_end && grammar.left() < SENTENCE { Some(end) } else { speech.only(permits) };
         let id = match forced {
             Some(id) => id,
             None => {
                 let scores = super::read_back(language.lm.logits(reader.state()?)).await?;
-                let best = if names.open() { names.best(&scores) } else { allowed.best(&scores) };
-                best.ok_or_else(|| Error::Model("the model's output is not a number".into()))?
+                speech.best(permits, &scores).ok_or_else(|| Error::Model("the model's output is not a number".into()))?
             }
         };
-        names.push(id);
+        speech.push(id);
         if std::mem::take(&mut first) {
             listener.event(Event::Stage { stage: Stage::Generate, face });
         }
         match grammar.push(id)? {
             grammar::Event::Text => {
                 let text = stream.push(tokenizer, id);
-                said.push_str(&text);
                 if !text.is_empty() {
                     listener.event(if phrase { Event::Phrase { face, id: segs, text } } else { Event::Text { face, text } });
                 }
             }
-            grammar::Event::PhraseStart => {
-                phrase = true;
-                names.begin();
-            }
+            grammar::Event::PhraseStart => phrase = true,
             grammar::Event::PhraseEnd => phrase = false,
             grammar::Event::Seg(_) => {
                 segs += 1;
@@ -137,7 +135,7 @@ pub async fn generate<L: Listener>(
     }
     let seg = reader.finish()?;
     let complete = grammar.is_done() && ids.len() + 1 < limits.tokens;
-    let named = names.said().to_vec();
+    let named = speech.marked().to_vec();
     Ok(Generated { ids, named, seg: (!seg.is_empty()).then(|| Tensor::cat(seg, 0)), complete })
 }
 

@@ -7,10 +7,10 @@ pub mod generate;
 pub mod ground;
 pub mod head;
 pub mod measured;
-pub mod naming;
 pub mod region;
 pub mod report;
 pub mod request;
+pub mod sayable;
 pub mod spread;
 
 use crate::config::{ModelConfig, WEIGHTS_VERSION};

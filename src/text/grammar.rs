@@ -169,6 +169,11 @@ impl Grounded {
         a
     }
 
+    /// Tokens that may still come, the end included.
+    pub fn left(&self) -> usize {
+        self.limits.tokens.saturating_sub(self.tokens)
+    }
+
     /// Tokens of text that may still come before a phrase, of whatever length, no longer fits; `None` if none does. A phrase that
     /// is begun can always be said to its end.
     pub fn room(&self) -> Option<usize> {

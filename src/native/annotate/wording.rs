@@ -1,21 +1,9 @@
-//! The words of questions and answers, as tables.
+//! The words of questions, and of what recipes do, as tables; what answers are made of is [`crate::text::wording`].
 //!
 //! `{r}` stands for a region's name with "the"; `<bbox>` is the token at which the region encoder's output is spliced in.
-//! Verdicts speak of signs, never of "real": no sign found is not proof of an untouched photo.
 
-use super::recipe::{Family, Recipe};
-
-/// Opening of an answer that found something.
-pub const FOUND: &[&str] = &["Signs of forgery were found", "There are signs of forgery"];
-/// Opening of an answer that found nothing.
-pub const NOT_FOUND: &[&str] = &["No sign of forgery was found", "There is no sign of forgery"];
-
-/// What an image-wide answer names as checked.
-pub const CHECKED: &[&str] = &[
-    "in the eyes, the nose, the mouth, the skin and the outline of the face",
-    "in the eyebrows, the eyes, the nose, the mouth and the skin",
-    "in the colour, the texture and the shape of the face",
-];
+use super::recipe::Recipe;
+pub use crate::text::wording::{CHECKED, FOUND, NOT_FOUND, family_hint, family_sentence, is_plural};
 
 /// Detection.
 pub const DET: &[&str] = &[
@@ -161,31 +149,4 @@ pub fn finding(recipe: Recipe) -> &'static [(&'static str, &'static str)] {
         // The later recipes are described by what is measured on the picture (see [`crate::measure`]), never by what was done.
         _ => &[("was changed", "were changed")],
     }
-}
-
-/// One sentence naming the family; empty for [`Family::Real`].
-pub fn family_sentence(family: Family) -> &'static str {
-    match family {
-        Family::Real => "",
-        Family::FaceSwap => "This fits a face swap: parts were blended in from another picture.",
-        Family::Reenactment => "This fits a reenactment: features were moved.",
-        Family::AttributeEdit => "This fits an attribute edit: parts were retouched.",
-        Family::EntireSynthesis => "This fits entire synthesis: the whole picture was generated.",
-    }
-}
-
-/// Short family sentence for the end of an explanation.
-pub fn family_hint(family: Family) -> &'static str {
-    match family {
-        Family::Real => "",
-        Family::FaceSwap => "This fits a face swap.",
-        Family::Reenactment => "This fits a reenactment.",
-        Family::AttributeEdit => "This fits an attribute edit.",
-        Family::EntireSynthesis => "This fits entire synthesis.",
-    }
-}
-
-/// Whether a concept's English name takes a plural verb.
-pub fn is_plural(concept: &str) -> bool {
-    matches!(concept, "eyes" | "eyebrows" | "cheeks")
 }

@@ -2,11 +2,12 @@
 
 use super::Args;
 use super::steady::Steady;
+use crate::analyze::answer::{Look, Verdict, claims_signs};
 use crate::analyze::head::Head;
 use crate::analyze::region::{Asked, shares};
 use crate::analyze::report::Band;
 use crate::analyze::request::{Request, Silent};
-use crate::analyze::{Analyzer, answer::Verdict, answer::claims_signs, ground, measured, read_back};
+use crate::analyze::{Analyzer, ground, measured, read_back};
 use crate::error::Result;
 use crate::fict;
 use crate::image::{BBox, Mask, Rgb8, Rle};
@@ -87,6 +88,8 @@ struct Seen<'a> {
     band: Band,
     /// Concept of every pixel in the model's frame.
     labels: &'a [u8],
+    /// Measures the picture in the model's frame.
+    gauge: &'a Gauge<'a>,
 }
 
 /// One image through the model.
@@ -120,7 +123,10 @@ pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) ->
             answers: vec![],
             jpeg: None,
         };
-        let seen = Seen { evidence: &evidence, readout: &readout, verdict: &verdict, band, labels: &labels };
+        let scale = side as f32 / sample.image.width as f32;
+        let mesh: Vec<[f32; 3]> = sample.mesh.iter().map(|[x, y, z]| [x * scale, y * scale, *z]).collect();
+        let gauge = Gauge::new(&pixels, &labels, &mesh, None);
+        let seen = Seen { evidence: &evidence, readout: &readout, verdict: &verdict, band, labels: &labels, gauge: &gauge };
         let mut head = Head::default();
         for (task, scope) in questions(&sample, sampler.set(), index, args) {
             out.answers.push(ask(analyzer, &sample, (&seen, &mut head), (task, scope), args, index).await?);
@@ -172,16 +178,16 @@ async fn ask(
     let side = sample.image.width;
     let truth = compose(args.recipes, sample, task, scope, 1);
     let asked = asked(sample, scope, seen.labels, analyzer.settings.model.enc_image);
+    let look = Look { gauge: seen.gauge, labels: seen.labels };
+    let about = (&Request::of(task), asked.as_ref());
     let (made, artifact) = match &asked {
         None => {
-            let made =
-                analyzer.speak(&Request::of(task), None, seen.evidence, (seen.readout, seen.verdict), (0, head), &mut Silent).await?.0;
+            let made = analyzer.speak(about, look, seen.evidence, (seen.readout, seen.verdict), (0, head), &mut Silent).await?.0;
             (made, seen.verdict.artifact.clone())
         }
         Some(region) => {
             let (readout, verdict) = analyzer.verdict(seen.evidence, seen.labels, Some(region)).await?;
-            let made =
-                analyzer.speak(&Request::of(task), asked.as_ref(), seen.evidence, (&readout, &verdict), (0, head), &mut Silent).await?.0;
+            let made = analyzer.speak(about, look, seen.evidence, (&readout, &verdict), (0, head), &mut Silent).await?.0;
             (made, verdict.artifact)
         }
     };

@@ -12,6 +12,7 @@ use crate::native::annotate::pixels::chance;
 use crate::native::annotate::sampler::Sample;
 use crate::native::annotate::text::{self, Scope, Task};
 use crate::native::annotate::wording;
+use crate::text::wording::{LOOKED, OUTSIDE_ANSWER, QUIET, usual as said_usual};
 
 /// A measurement that a sentence rests on.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -140,7 +141,7 @@ pub(super) fn outside(rng: &mut SmallRng) -> Turn {
         task: None,
         scope: Scope::Image,
         question: text::pick(rng, forms::OUTSIDE).into(),
-        sentences: vec![Sentence { text: text::pick(rng, forms::OUTSIDE_ANSWER).into(), basis: Basis::Outside }],
+        sentences: vec![Sentence { text: text::pick(rng, OUTSIDE_ANSWER).into(), basis: Basis::Outside }],
         masks: Vec::new(),
         found: false,
     }
@@ -236,11 +237,8 @@ fn explained(names: &[&'static str], grounded: bool, notes: &mut Notes, rng: &mu
     }
     if !quiet.is_empty() {
         let subject = text::list(&quiet, grounded);
-        let text = match rng.random_range(0..3) {
-            0 => format!("In {subject} no single measurement stands out."),
-            1 => format!("{} {} changed, but nothing measured there stands out.", text::capital(&subject), verb(&quiet)),
-            _ => format!("The change of {subject} leaves nothing that can be measured."),
-        };
+        let form = QUIET[rng.random_range(0..QUIET.len())].replace("{x}", &subject).replace("{was}", verb(&quiet));
+        let text = text::capital(&form);
         out.push(Sentence { text, basis: Basis::Quiet(quiet.iter().map(|q| q.to_string()).collect()) });
     }
     out
@@ -252,7 +250,6 @@ fn verb(ids: &[&'static str]) -> &'static str {
 
 /// What was measured and is as in untouched photos, where nothing was found. `None` when no trait is usual throughout.
 fn usual(sample: &Sample, scope: Scope, notes: &mut Notes, rng: &mut SmallRng) -> Option<Sentence> {
-    const LOOKED: [&str; 7] = ["eyes", "nose", "mouth", "eyebrows", "left_cheek", "right_cheek", "chin"];
     let ids: Vec<&'static str> = match scope {
         Scope::Image => {
             let first = rng.random_range(0..LOOKED.len());
@@ -284,13 +281,7 @@ fn usual(sample: &Sample, scope: Scope, notes: &mut Notes, rng: &mut SmallRng) -
     if traits.is_empty() {
         return None;
     }
-    let (last, head) = traits.split_last()?;
-    let what = if head.is_empty() { last.to_string() } else { format!("{} and {last}", head.join(", ")) };
     let of = text::list(&ids, false);
-    let text = match rng.random_range(0..3) {
-        0 => format!("In {what}, {of} {} as usual.", if ids.len() > 1 || wording::is_plural(ids[0]) { "are" } else { "is" }),
-        1 => format!("Measured of {of}: {what}; nothing stands out."),
-        _ => format!("The {what} of {of} {} within what untouched photos show.", if traits.len() > 1 { "lie" } else { "lies" }),
-    };
+    let text = said_usual(rng.random_range(0..3), &traits, &of, ids.len() > 1 || wording::is_plural(ids[0]));
     Some(Sentence { text, basis: Basis::Measured(claims) })
 }

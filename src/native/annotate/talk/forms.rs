@@ -29,7 +29,7 @@ pub const IMAGE: &[&str] = &[
     "Would you post this as a true photo of the person?",
 ];
 
-/// Questions that pixels of a face cannot answer.
+/// Questions that pixels of a face cannot answer; [`crate::text::wording::OUTSIDE_ANSWER`] has what is said to them.
 pub const OUTSIDE: &[&str] = &[
     "Who is this?",
     "How old is this person?",
@@ -41,10 +41,4 @@ pub const OUTSIDE: &[&str] = &[
     "Can I use this as proof in court?",
     "Is the caption under this photo true?",
     "What will this person look like in ten years?",
-];
-
-/// Answers to them.
-pub const OUTSIDE_ANSWER: &[&str] = &[
-    "The picture does not show that; only signs of forgery in the face were looked for.",
-    "That cannot be told from the face; only signs of forgery are looked for.",
 ];
