@@ -271,6 +271,7 @@ fn args(out: &Path, steps: usize) -> Args {
         difficulty: 0.5,
         recipes: RecipeSet::First,
         repeat: 0,
+        without: vec![],
         go_on: false,
         device: "cpu".into(),
     }

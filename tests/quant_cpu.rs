@@ -8,7 +8,7 @@
 mod noise;
 
 use facext::quant::cpu::attend::{Room, attend};
-use facext::quant::cpu::conv::{Shape, conv, depthwise};
+use facext::quant::cpu::conv::{Shape, conv, depthwise, rounded};
 use facext::quant::cpu::decoder::{Heads, Rotary, attention, low_rank, rms_norm, swiglu};
 use facext::quant::cpu::fixed::{Order, Weight, product};
 use facext::quant::cpu::{Packed, matmul};
@@ -122,7 +122,7 @@ fn convolutions_agree_with_a_plain_loop() {
     ] {
         let x = noise(s.b * s.size[0] * s.size[1] * s.c_in, 2);
         let (weight, bias) = (noise(s.c_out * s.c_in * s.kernel * s.kernel, 3), noise(s.c_out, 4));
-        let got = conv(s, &x, &weight, Some(&bias), |_, _| ());
+        let got = conv(s, &x, &rounded(s, &weight), Some(&bias), |_, _| ());
         let e = error(&got, &plain_conv(s, &x, &weight, &bias, false));
         assert!(e < 1e-3, "{s:?}: {e:e}");
     }

@@ -6,8 +6,9 @@
 
 use super::conv_grad;
 use super::gelu::{gelu, gelu_f32};
+use super::rounded::rounded;
 use crate::quant::cpu::attend::{Room, attend};
-use crate::quant::cpu::conv::{Shape, conv, depthwise};
+use crate::quant::cpu::conv::{self, Shape, depthwise};
 use crate::quant::cpu::fixed::{Order, Weight, product};
 use burn::backend::Flex;
 use burn::nn::conv::Conv2d;
@@ -91,7 +92,7 @@ fn linear_on_cpu<const D: usize>(layer: &Linear, x: &Tensor<D>, add: Option<&Ten
     let (weight, x) = (values(&layer.weight.val())?, values(x)?);
     let (bias, add) = (some(layer.bias.as_ref().map(|b| b.val()).as_ref())?, some(add)?);
     let (x, add) = (x.storage::<f32>(), add.as_ref().map(|a| a.storage::<f32>()));
-    let weight = Weight::new(weight.storage(), k, n, Order::InOut);
+    let weight = rounded(&weight, |w| Weight::new(w, k, n, Order::InOut));
     let mut y = vec![0.0; m * n];
     let finish = |i: usize, row: &mut [f32]| {
         if let Some(add) = add {
@@ -145,16 +146,17 @@ fn conv_on_cpu(layer: &Conv2d, x: &Tensor<4>, add: Option<&Tensor<4>>, act: Act)
     let last = |t: &Tensor<4>| t.clone().permute([0, 2, 3, 1]);
     let (weight, x) = (values(&layer.weight.val())?, values(&last(x))?);
     let (bias, add) = (some(layer.bias.as_ref().map(|b| b.val()).as_ref())?, some(add.map(last).as_ref())?);
-    let (weight, bias) = (weight.storage(), bias.as_ref().map(|b| b.storage()));
+    let bias = bias.as_ref().map(|b| b.storage());
     let [rows, columns] = shape.out();
     let y = if deep && layer.groups != 1 {
         if add.is_some() {
             return None;
         }
-        depthwise(shape, x.storage(), weight, bias, |line| act.row(line))
+        depthwise(shape, x.storage(), weight.storage(), bias, |line| act.row(line))
     } else {
         let add = add.as_ref().map(|a| a.storage::<f32>());
-        conv(shape, x.storage(), weight, bias, |i, row| {
+        let weight = rounded(&weight, |w| conv::rounded(shape, w));
+        conv::conv(shape, x.storage(), &weight, bias, |i, row| {
             if let Some(add) = add {
                 row.iter_mut().zip(&add[i * c_out..][..c_out]).for_each(|(y, a)| *y += a);
             }

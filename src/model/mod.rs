@@ -18,6 +18,7 @@ pub mod projector;
 pub mod prompt;
 pub mod region;
 pub mod residual;
+mod rounded;
 pub mod states;
 pub mod tasks;
 pub mod twoway;

@@ -43,6 +43,19 @@ impl Readout {
         Self { presence: Tensor::from_data(data, &device), ..self }
     }
 
+    /// One that says nothing, for ablations: even probabilities, no states.
+    pub fn silent(self) -> Self {
+        let even = |t: Tensor<2>| t * 0.0 + 0.5;
+        let classes = self.cls.dims()[1] as f32;
+        Self {
+            det: even(self.det),
+            cls: self.cls * 0.0 + 1.0 / classes,
+            presence: even(self.presence),
+            region: self.region.map(even),
+            states: self.states * 0.0,
+        }
+    }
+
     /// Probabilities from the task tokens' logits.
     pub fn of(out: &TaskOutput) -> Self {
         Self {

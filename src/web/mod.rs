@@ -3,6 +3,7 @@
 
 mod device;
 mod digest;
+pub mod kernels;
 
 use crate::analyze::report::Report;
 use crate::analyze::request::{Event, Listener, Request};
@@ -20,12 +21,27 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WorkerGlobalScope;
 
+unsafe extern "C" {
+    /// Runs the module's constructors (a dependency registers itself by some thousand of them). Trap: if nothing calls this, the linker
+    /// takes the module for a command and wraps every export in a call of it, so that each call from JavaScript, each allocation for
+    /// a string, runs them all again.
+    safe fn __wasm_call_ctors();
+}
+
 /// Logs and panics go to the console; called when the module is instantiated.
 #[wasm_bindgen(start)]
 pub fn start() {
+    __wasm_call_ctors();
     console_error_panic_hook::set_once();
     // cubecl reports shader failures through the log only.
     let _ = console_log::init_with_level(log::Level::Warn);
+    kernels::take();
+}
+
+/// The instruction set of the CPU's products: `relaxed-simd` or `simd128`. For reports of errors and tests.
+#[wasm_bindgen]
+pub fn kernels() -> String {
+    if crate::quant::cpu::relaxed::is_installed() { "relaxed-simd" } else { "simd128" }.into()
 }
 
 /// The engine: weights, device, the open photo.

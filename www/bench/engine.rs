@@ -35,7 +35,12 @@ fn fail(e: impl std::fmt::Display) -> JsValue {
 /// `cpu` or `gpu`.
 async fn device_of(name: &str) -> Result<Device, JsValue> {
     match name {
-        "cpu" => Ok(Device::flex()),
+        "cpu" => {
+            if !facext::quant::cpu::relaxed::is_installed() {
+                facext::web::kernels::take();
+            }
+            Ok(Device::flex())
+        }
         _ => Device::wgpu_options().init_async().await.map_err(|e| fail(format!("{e:?}"))),
     }
 }

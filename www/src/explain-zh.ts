@@ -1,6 +1,6 @@
 /**
  * Answers of the known forms in Chinese: the same spans with the same masks, word for word from a table. The forms are those that the model
- * was trained on (`src/native/annotate/wording.rs`, `src/measure/words.rs`, `src/native/annotate/talk`; a test holds them together). An answer with one sentence of another form is not
+ * was trained on (`src/text/wording.rs`, `src/measure/words.rs`, `src/native/annotate/wording.rs`; a test holds them together). An answer with one sentence of another form is not
  * translated at all, because half a translation misleads.
  */
 import type { Region } from './protocol';

@@ -163,7 +163,7 @@ export const en = {
   /** What was measured at a mark, by the engine's code: below and above what untouched photos show. */
   measured: {
     some: (list: readonly string[]) => `Measured here: ${list.join('; ')}.`,
-    none: 'Nothing measured here stands out: the words are the model’s alone.',
+    none: 'Nothing measured under this mask stands out.',
     low: {
       sharpness: 'softer than around it',
       sharpness_mirror: 'softer than the other side',

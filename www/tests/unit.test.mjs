@@ -150,20 +150,20 @@ test('undo and redo of a region: modes, a part chosen twice, many small steps as
 /** The Rust source of the answers' forms: [of one, of several] findings and whole sentences. */
 function forms() {
   const read = (name) => readFileSync(join(WWW, '../src', name), 'utf8');
-  const rust = read('native/annotate/wording.rs');
-  const [words, kinds, talk] = ['measure/words.rs', 'measure/kinds.rs', 'native/annotate/talk/forms.rs'].map(read);
+  const rust = read('text/wording.rs');
+  const [recipes, words, kinds] = ['native/annotate/wording.rs', 'measure/words.rs', 'measure/kinds.rs'].map(read);
   const strings = (text) => [...text.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((m) => m[1]);
   const part = (from, to) => rust.slice(rust.indexOf(from), rust.indexOf(to, rust.indexOf(from)));
   return {
     found: strings(part('pub const FOUND', ';\n')), not: strings(part('pub const NOT_FOUND', ';\n')), checked: strings(part('pub const CHECKED', '];')),
-    findings: strings(part('pub fn finding', '/// One sentence')), measured: strings(words.slice(words.indexOf('pub fn finding'), words.indexOf('#[cfg(test)]'))),
-    traits: [...new Set(strings(kinds.slice(kinds.indexOf('pub fn word'), kinds.indexOf('on_pixels'))))], outside: strings(talk.slice(talk.indexOf('OUTSIDE_ANSWER'))),
+    findings: strings(recipes.slice(recipes.indexOf('pub fn finding'))), measured: strings(words.slice(words.indexOf('pub fn finding'), words.indexOf('#[cfg(test)]'))),
+    traits: [...new Set(strings(kinds.slice(kinds.indexOf('pub fn word'), kinds.indexOf('on_pixels'))))], outside: strings(part('pub const OUTSIDE_ANSWER', '];')),
     sentences: [...strings(part('pub fn family_sentence', '/// Short')), ...strings(part('pub fn family_hint', '/// Whether'))].filter(Boolean),
   };
 }
 
 test('every form of answer that the model was taught has a Chinese form with the same masks in the same order', async (t) => {
-  if (!existsSync(join(WWW, '../src/native/annotate/wording.rs'))) return t.skip('skipped: src/ is not here');
+  if (!existsSync(join(WWW, '../src/text/wording.rs'))) return t.skip('skipped: src/ is not here');
   const { explainZh } = await load('explain-zh.ts');
   const regions = [['left_eyebrow', 'left eyebrow', '左眉'], ['nose', 'nose', '鼻子'], ['under', 'skin under the right eye', '右眼下方']].map(([id, en, zh]) => ({ id, en, zh, parent: null }));
   const { found, not, checked, findings, sentences, measured, traits, outside } = forms();

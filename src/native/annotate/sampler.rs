@@ -156,6 +156,12 @@ impl Sampler {
         Self { nets, ..self }.with_set(set)
     }
 
+    /// The same sampler without some of its recipes.
+    pub fn without(mut self, recipes: &[Recipe]) -> Self {
+        self.recipes.retain(|r| !recipes.contains(r));
+        self
+    }
+
     /// The recipes that it draws from.
     pub fn recipes(&self) -> &[Recipe] {
         &self.recipes

@@ -180,13 +180,16 @@ async fn ask(
     let asked = asked(sample, scope, seen.labels, analyzer.settings.model.enc_image);
     let look = Look { gauge: seen.gauge, labels: seen.labels };
     let about = (&Request::of(task), asked.as_ref());
+    let told = |readout: Readout| if args.without_states { readout.silent() } else { readout };
     let (made, artifact) = match &asked {
         None => {
-            let made = analyzer.speak(about, look, seen.evidence, (seen.readout, seen.verdict), (0, head), &mut Silent).await?.0;
+            let readout = told(seen.readout.clone());
+            let made = analyzer.speak(about, look, seen.evidence, (&readout, seen.verdict), (0, head), &mut Silent).await?.0;
             (made, seen.verdict.artifact.clone())
         }
         Some(region) => {
             let (readout, verdict) = analyzer.verdict(seen.evidence, seen.labels, Some(region)).await?;
+            let readout = told(readout);
             let made = analyzer.speak(about, look, seen.evidence, (&readout, &verdict), (0, head), &mut Silent).await?.0;
             (made, verdict.artifact)
         }

@@ -78,6 +78,9 @@ pub struct Args {
     /// Ablation: masks are those of the `[SEG]` states alone, not joined with the artifact map nor held to the named concept.
     #[arg(long)]
     pub without_mask_rule: bool,
+    /// Ablation: the language model gets no task and concept states (tokens that say nothing in their place).
+    #[arg(long)]
+    pub without_states: bool,
     /// Scores only: no language model.
     #[arg(long)]
     pub scores_only: bool,

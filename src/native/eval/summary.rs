@@ -27,6 +27,7 @@ pub fn summary(all: &[Outcome], weights_sha256: &str, args: &Args) -> Value {
         "difficulty": [0.0, args.difficulty],
         "recipes": args.recipes,
         "without_mask_rule": args.without_mask_rule,
+        "without_states": args.without_states,
         "weights_sha256": weights_sha256,
         "det": det(all, args),
         "cls": { "macro_f1": macro_f1(all), "classes": "none, face_swap, reenactment, attribute_edit (no recipe makes entire_synthesis)" },

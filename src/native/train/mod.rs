@@ -18,6 +18,7 @@ pub mod vision;
 
 use crate::error::{Error, Result};
 use crate::model::{Vision, fifa::Language};
+use crate::native::annotate::recipe::Recipe;
 use crate::native::annotate::{Pack, RecipeSet, Sampler, Split};
 use crate::native::convert::is_frozen;
 use crate::native::export::export;
@@ -83,6 +84,10 @@ pub struct Args {
     /// Recipes and degradations to draw from. `first` is the six recipes with mild degradations; `seen` is all that training may see.
     #[arg(long, value_enum, default_value = "seen")]
     pub recipes: RecipeSet,
+    /// Ablations, separated by commas: losses of the vision stage that are left out (`det`, `cls`, `concepts`: of which concepts are
+    /// changed, and parsing), or a recipe (`self_blend`).
+    #[arg(long, value_delimiter = ',', value_parser = ["det", "cls", "concepts", "self_blend"])]
+    pub without: Vec<String>,
     /// Draw only the first so many samples over and over: a check that a model can learn them by heart. 0 = off.
     #[arg(long, default_value_t = 0)]
     pub repeat: u64,
@@ -107,7 +112,8 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::Request("this set holds recipes that training must not see".into()));
     }
     let draw = |pack, split, seed| Sampler::new(pack, split, seed).map(|s| s.with_difficulty(0.0..=args.difficulty).with_set(args.recipes));
-    let sampler = Arc::new(draw(pack.clone(), Split::Train, args.seed)?);
+    let left_out: Vec<Recipe> = Recipe::ALL.into_iter().filter(|r| args.without.iter().any(|w| w == r.id())).collect();
+    let sampler = Arc::new(draw(pack.clone(), Split::Train, args.seed)?.without(&left_out));
     let val = draw(pack, Split::Val, args.seed ^ 0x7a11)?;
     let options = serde_json::to_value(args).map_err(|e| Error::Io(e.to_string()))?;
     config::keep(&args.out, &args.stage, &options)?;

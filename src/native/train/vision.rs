@@ -60,7 +60,7 @@ pub fn train(cfg: &ModelConfig, mut model: Vision, sampler: Arc<Sampler>, val: &
         let lr = args.lr * cosine(step, 60, args.steps);
         let draw = || samples.recv().map_err(|_| Error::Model("the sample threads ended".into())).and_then(|drawn| drawn);
         let batches = (0..args.accumulate).map(|_| (0..args.batch).map(|_| draw()).collect()).collect::<Result<Vec<Vec<_>>>>()?;
-        let (value, parts, grads) = summed::step(&model, &batches, device, |model, batch| loss(cfg, model, batch, device));
+        let (value, parts, grads) = summed::step(&model, &batches, device, |model, batch| loss(cfg, model, batch, &args.without, device));
         if let Some(grads) = grads {
             model = optimiser.step(lr, model, grads);
             ema.update(&model);
@@ -79,8 +79,14 @@ pub fn train(cfg: &ModelConfig, mut model: Vision, sampler: Arc<Sampler>, val: &
     Ok(ema.averaged(&model))
 }
 
-/// Whole loss of a batch, and its parts by name.
-fn loss(cfg: &ModelConfig, model: &Vision, batch: &[Prepared], device: &Device) -> (Tensor<1>, Vec<(&'static str, f32)>) {
+/// Whole loss of a batch `without` some, and its parts by name.
+fn loss(
+    cfg: &ModelConfig,
+    model: &Vision,
+    batch: &[Prepared],
+    without: &[String],
+    device: &Device,
+) -> (Tensor<1>, Vec<(&'static str, f32)>) {
     let b = batch.len();
     let crops: Vec<&[u8]> = batch.iter().map(|s| s.crop.as_slice()).collect();
     let image = crops_to_tensor(&crops, cfg.enc_image, device);
@@ -126,7 +132,10 @@ fn loss(cfg: &ModelConfig, model: &Vision, batch: &[Prepared], device: &Device) 
     let mut named = Vec::with_capacity(parts.len());
     for (name, part, weight) in parts {
         named.push((name, part.clone().detach().into_scalar::<f32>()));
-        total = total + part * weight;
+        let of = if name == "presence" { "concepts" } else { name };
+        if !without.iter().any(|w| w == of) {
+            total = total + part * weight;
+        }
     }
     (total, named)
 }

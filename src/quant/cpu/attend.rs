@@ -85,7 +85,7 @@ fn product(isa: Isa, [m, k, n]: [usize; 3], (a, stride): (&[f32], usize), b: &[f
         match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => product_512([m, k, n], (a, stride), b, c),
-            Isa::Base => tiles::<Base>([m, k, n], (a, stride), b, c),
+            _ => tiles::<Base>([m, k, n], (a, stride), b, c),
         }
     }
 }

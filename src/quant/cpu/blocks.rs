@@ -2,7 +2,7 @@
 //!
 //! Activations are rounded to 16 bits a block of 32 (`sx = max|x| / 32767`), so sums of products with 4- or 8-bit weights
 //! stay below 2^28 and are exact; the error against an f32 product is that rounding, at most 1.5e-5 of the block's largest
-//! activation in each term. Words of neighbouring outputs lie side by side (see [`crate::quant::format`]): a register
+//! activation in each term ([`super::relaxed`] takes them as two digits of 15 or 14 bits instead). Words of neighbouring outputs lie side by side (see [`crate::quant::format`]): a register
 //! holds the same inputs of its outputs, its 16-bit halves are the two inputs that one `Simd::dot` takes, and no sum is ever
 //! taken across a register.
 //!
@@ -11,7 +11,7 @@
 
 use super::math::{LEAST, largest, pair, round16};
 use super::simd::{Base, Simd, plain::Plain};
-use super::{Isa, Packed};
+use super::{Isa, Packed, relaxed};
 use crate::quant::BLOCK;
 
 /// Pairs of one block.
@@ -24,10 +24,11 @@ const PARALLEL_FROM: usize = 1 << 19;
 
 /// Rows of activations, rounded, in the order in which words hold their weights.
 pub struct Inputs {
+    isa: Isa,
     m: usize,
     k: usize,
     bits: usize,
-    /// `[m, k / 2]`, two 16-bit values each.
+    /// `[m, k / 2]`, two 16-bit values each; or four digits ([`super::relaxed`]).
     pairs: Vec<i32>,
     /// `[m, k / 32]`.
     scales: Vec<f32>,
@@ -38,8 +39,14 @@ pub struct Inputs {
 impl Inputs {
     /// `x [m, k]` against weights of `bits` 4 or 8; `k` a multiple of [`BLOCK`]. A block that holds no number gives none.
     pub fn new(x: &[f32], m: usize, k: usize, bits: usize) -> Self {
+        Self::with(Isa::detect(), x, m, k, bits)
+    }
+
+    /// As the kernels of one instruction set want them.
+    pub(super) fn with(isa: Isa, x: &[f32], m: usize, k: usize, bits: usize) -> Self {
         assert!(k.is_multiple_of(BLOCK) && x.len() == m * k && (bits == 4 || bits == 8));
         let mut all = Self {
+            isa,
             m,
             k,
             bits,
@@ -47,10 +54,21 @@ impl Inputs {
             scales: Vec::with_capacity(m * k / BLOCK),
             sums: Vec::with_capacity(m * k / BLOCK),
         };
+        let limit = match (isa.takes_digits(), bits) {
+            (false, _) => 32767.0,
+            (true, 4) => relaxed::TOP_4,
+            (true, _) => relaxed::TOP_8,
+        };
         for (block, pairs) in x.as_chunks::<BLOCK>().0.iter().zip(all.pairs.as_chunks_mut::<PAIRS>().0) {
             let sum = sum(block);
             let top = largest(block);
-            let inverse = if top > LEAST && top.is_finite() { 32767.0 / top } else { 0.0 };
+            let inverse = if top > LEAST && top.is_finite() { limit / top } else { 0.0 };
+            all.scales.push(if top.is_finite() { top / limit } else { f32::NAN });
+            all.sums.push(sum);
+            if isa.takes_digits() {
+                *pairs = relaxed::digits(block, inverse, bits);
+                continue;
+            }
             let q: [u32; BLOCK] = std::array::from_fn(|i| round16(block[i], inverse));
             if bits == 4 {
                 // A word's 16-bit halves begin with its inputs 0 and 4.
@@ -58,10 +76,14 @@ impl Inputs {
             } else {
                 *pairs = std::array::from_fn(|i| pair(q[i / 2 * 4 + i % 2], q[i / 2 * 4 + i % 2 + 2]));
             }
-            all.scales.push(if top.is_finite() { top / 32767.0 } else { f32::NAN });
-            all.sums.push(sum);
         }
         all
+    }
+
+    /// Rows and columns `at = [row, count, from, len]` of a product, for the kernel on digits.
+    #[cfg(target_arch = "wasm32")]
+    pub(super) fn as_panel(&self, w: &Packed<'_>, at: [usize; 4], out: &mut [f32]) -> relaxed::kernel::Panel {
+        relaxed::as_panel(w, (&self.pairs, &self.scales, &self.sums), at, out)
     }
 }
 
@@ -85,7 +107,7 @@ pub fn products(x: &Inputs, work: &mut [(Packed<'_>, &mut [f32])]) {
     if x.m == 0 {
         return;
     }
-    let isa = Isa::detect();
+    let isa = x.isa;
     #[cfg(feature = "native")]
     {
         let outputs: usize = work.iter().map(|(w, _)| w.n).sum();
@@ -176,6 +198,10 @@ fn parallel(isa: Isa, x: &Inputs, work: &mut [(Packed<'_>, &mut [f32])], share: 
 fn panel(isa: Isa, x: &Inputs, w: &Packed<'_>, at: [usize; 4], out: &mut [f32]) {
     let [row, count, from, len] = at;
     assert!(row + count <= x.m && from + len <= w.n && out.len() == count * len);
+    #[cfg(target_arch = "wasm32")]
+    if isa == Isa::Relaxed {
+        return relaxed::call(w.bits, x.as_panel(w, at, out));
+    }
     // SAFETY: `isa` says what was detected; rows and columns were checked here, `w` and `x` by `products`.
     unsafe {
         match (isa, w.bits) {

@@ -37,25 +37,31 @@ impl Shape {
     }
 }
 
-/// `x [b, h, w, c_in]`, weight `[c_out, c_in, k, k]` → `[b, h', w', c_out]`; `finish` as in [`product`], a row being a pixel.
-pub fn conv(s: Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, finish: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-    let (Shape { b, size: [h, w], c_in, c_out, kernel, .. }, [rows, columns]) = (s, s.out());
-    assert!(x.len() == b * h * w * c_in && weight.len() == c_out * c_in * kernel * kernel);
-    let (k, cells) = (c_in * kernel * kernel, kernel * kernel);
-    let mut out = vec![0.0; b * rows * columns * c_out];
-    if kernel == 1 && s.stride == 1 && s.padding == 0 {
-        let weight = Weight::new(weight, k, c_out, Order::OutIn);
-        product(b * h * w, &weight, bias, |i, to| to.push(&x[i * c_in..][..c_in]), finish, &mut out);
-        return out;
+/// The weight `[c_out, c_in, k, k]` of a convolution for [`conv`], its inputs in the order of patches: channels last.
+pub fn rounded(s: Shape, weight: &[f32]) -> Weight {
+    let (k, cells) = (s.c_in * s.kernel * s.kernel, s.kernel * s.kernel);
+    assert_eq!(weight.len(), s.c_out * k);
+    if cells == 1 {
+        return Weight::new(weight, k, s.c_out, Order::OutIn);
     }
-    // Channels last, as patches are.
     let mut ordered = vec![0.0; weight.len()];
     for (from, to) in weight.chunks_exact(k).zip(ordered.chunks_exact_mut(k)) {
         for (c, from) in from.chunks_exact(cells).enumerate() {
-            from.iter().enumerate().for_each(|(i, v)| to[i * c_in + c] = *v);
+            from.iter().enumerate().for_each(|(i, v)| to[i * s.c_in + c] = *v);
         }
     }
-    let weight = Weight::new(&ordered, k, c_out, Order::OutIn);
+    Weight::new(&ordered, k, s.c_out, Order::OutIn)
+}
+
+/// `x [b, h, w, c_in]`, weight as [`rounded`] → `[b, h', w', c_out]`; `finish` as in [`product`], a row being a pixel.
+pub fn conv(s: Shape, x: &[f32], weight: &Weight, bias: Option<&[f32]>, finish: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let (Shape { b, size: [h, w], c_in, c_out, kernel, .. }, [rows, columns]) = (s, s.out());
+    assert!(x.len() == b * h * w * c_in && weight.dims() == [c_in * kernel * kernel, c_out]);
+    let mut out = vec![0.0; b * rows * columns * c_out];
+    if kernel == 1 && s.stride == 1 && s.padding == 0 {
+        product(b * h * w, weight, bias, |i, to| to.push(&x[i * c_in..][..c_in]), finish, &mut out);
+        return out;
+    }
     let patch = |i: usize, to: &mut Rows| {
         let (image, row, column) = (i / columns / rows, i / columns % rows, i % columns);
         let ((y, down), (left, across)) = (s.span(row, h), s.span(column, w));
@@ -69,7 +75,7 @@ pub fn conv(s: Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, finish: i
             }
         });
     };
-    product(b * rows * columns, &weight, bias, patch, finish, &mut out);
+    product(b * rows * columns, weight, bias, patch, finish, &mut out);
     out
 }
 

@@ -40,6 +40,11 @@ pub struct Weight {
 }
 
 impl Weight {
+    /// Inputs and outputs.
+    pub fn dims(&self) -> [usize; 2] {
+        [self.k, self.n]
+    }
+
     /// Rounds `w [k, n]`.
     pub fn new(w: &[f32], k: usize, n: usize, order: Order) -> Self {
         assert_eq!(w.len(), k * n);
@@ -183,7 +188,7 @@ fn tiles(x: &Rows, m: usize, w: &Weight, bias: Option<&[f32]>, out: &mut [f32]) 
         match w.isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => tiles_512(x, m, w, bias, out),
-            Isa::Base => all::<Base>(x, m, w, bias, out),
+            _ => all::<Base>(x, m, w, bias, out),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The CPU kernels: SIMD128 in wasm on one thread; natively AVX2, or AVX-512 with VNNI where the machine has it, on all
+//! The CPU kernels: SIMD128 and where there is relaxed SIMD in wasm, on one thread; natively AVX2, or AVX-512 with VNNI where the machine has it, on all
 //! threads; plain arrays elsewhere. They know slices, not tensors; `quant::op` and the model hand those in.
 
 #![allow(clippy::needless_range_loop, reason = "registers and groups of sums are indexed alike side by side")]
@@ -9,6 +9,7 @@ pub mod conv;
 pub mod decoder;
 pub mod fixed;
 pub mod math;
+pub mod relaxed;
 mod simd;
 
 use super::format::BLOCK;
@@ -22,11 +23,18 @@ pub enum Isa {
     /// AVX-512 F, BW and VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// Relaxed SIMD, for products with packed weights; SIMD128 for the rest.
+    #[cfg(target_arch = "wasm32")]
+    Relaxed,
 }
 
 impl Isa {
     /// The best that this machine has. The answer is kept by the standard library.
     pub fn detect() -> Self {
+        #[cfg(target_arch = "wasm32")]
+        if relaxed::is_installed() {
+            return Self::Relaxed;
+        }
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx512f")
             && std::arch::is_x86_feature_detected!("avx512bw")
@@ -41,10 +49,18 @@ impl Isa {
     fn lanes(self) -> usize {
         use simd::Simd;
         match self {
-            Self::Base => simd::Base::LANES,
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => simd::x86::Avx512::LANES,
+            _ => simd::Base::LANES,
         }
+    }
+
+    /// Whether activations are digits rather than pairs.
+    fn takes_digits(self) -> bool {
+        #[cfg(target_arch = "wasm32")]
+        return self == Self::Relaxed;
+        #[cfg(not(target_arch = "wasm32"))]
+        false
     }
 }
 

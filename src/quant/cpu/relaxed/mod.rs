@@ -1,0 +1,205 @@
+//! The products of [`super::blocks`] by relaxed SIMD, for engines that have it (Chromium since 114, Firefox since 145).
+//!
+//! The kernels are a module of their own, a few kilobytes ([`MODULE`]); the browser's door instantiates it in the engine's memory and
+//! puts its functions into the engine's table, where they are called like any function pointer. Where that fails, or where a
+//! small product comes out differently, nothing is installed and SIMD128 stays.
+
+pub mod kernel;
+
+#[cfg(any(target_arch = "wasm32", test))]
+use super::Packed;
+use super::math::round16;
+use crate::quant::BLOCK;
+use kernel::DIGITS;
+#[cfg(any(target_arch = "wasm32", test))]
+use kernel::Panel;
+
+/// Largest rounded activation against 4-bit weights, `127 · 128`, and against 8-bit ones.
+pub(super) const TOP_4: f32 = 16256.0;
+pub(super) const TOP_8: f32 = 8191.0;
+
+/// The module, WebAssembly with relaxed SIMD.
+#[cfg(target_arch = "wasm32")]
+pub const MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/relaxed.wasm"));
+
+/// One block of activations as digits, in the order in which words hold their weights.
+pub(super) fn digits(block: &[f32; BLOCK], inverse: f32, bits: usize) -> [i32; DIGITS] {
+    let value = |i: usize| i32::from(round16(block[i], inverse) as i16);
+    let pack = |of: &dyn Fn(usize) -> i32| (0..4).fold(0, |word, j| word | (of(j) & 0xFF) << (8 * j));
+    if bits == 4 {
+        // Bytes of a word hold its inputs 2j in their low halves, 2j + 1 in their high ones. Digits are signed: the nearest multiple of
+        // 128 and what is left.
+        let high = |a: i32| (a + 64) >> 7;
+        std::array::from_fn(|d| {
+            let input = |j: usize| value(d / 4 * 8 + 2 * j + d / 2 % 2);
+            if d % 2 == 0 { pack(&|j| high(input(j))) } else { pack(&|j| input(j) - 128 * high(input(j))) }
+        })
+    } else {
+        std::array::from_fn(|d| {
+            let input = |j: usize| value(d / 2 * 4 + j) + 8192;
+            if d % 2 == 0 { pack(&|j| input(j) >> 7) } else { pack(&|j| input(j) & 127) }
+        })
+    }
+}
+
+/// Rows `[row, count]` and columns `[from, len]` of a product, as the kernel takes them.
+#[cfg(any(target_arch = "wasm32", test))]
+pub(super) fn as_panel(
+    w: &Packed<'_>,
+    (digits, steps, sums): (&[i32], &[f32], &[f32]),
+    [row, count, from, len]: [usize; 4],
+    out: &mut [f32],
+) -> Panel {
+    let blocks = w.k / BLOCK;
+    assert!(from + len <= w.n && out.len() == count * len && digits.len() >= (row + count) * blocks * DIGITS);
+    assert!(steps.len() >= (row + count) * blocks && sums.len() == steps.len());
+    Panel {
+        words: w.words.as_ptr(),
+        scales: w.scales.as_ptr(),
+        mins: w.mins.as_ptr(),
+        k: w.k,
+        n: w.n,
+        from,
+        len,
+        digits: digits[row * blocks * DIGITS..].as_ptr(),
+        steps: steps[row * blocks..].as_ptr(),
+        sums: sums[row * blocks..].as_ptr(),
+        count,
+        out: out.as_mut_ptr(),
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+mod installed {
+    use super::{Packed, Panel};
+    use crate::quant::cpu::{Inputs, Isa, products};
+    use std::sync::OnceLock;
+
+    /// A kernel's address, with [`Panel`] field by field.
+    type Door = unsafe extern "C" fn(
+        *const i32,
+        *const f32,
+        *const f32,
+        usize,
+        usize,
+        usize,
+        usize,
+        *const i32,
+        *const f32,
+        *const f32,
+        usize,
+        *mut f32,
+    );
+
+    static DOORS: OnceLock<[Door; 2]> = OnceLock::new();
+
+    /// Whether the kernels may be used.
+    pub fn is_installed() -> bool {
+        DOORS.get().is_some()
+    }
+
+    pub(in crate::quant::cpu) fn call(bits: usize, p: Panel) {
+        if let Some(doors) = DOORS.get() {
+            // SAFETY: the door was put into the table by `install`, the panel was checked when it was made.
+            unsafe { through(doors[usize::from(bits == 8)], p) }
+        }
+    }
+
+    unsafe fn through(door: Door, p: Panel) {
+        unsafe { door(p.words, p.scales, p.mins, p.k, p.n, p.from, p.len, p.digits, p.steps, p.sums, p.count, p.out) }
+    }
+
+    /// Takes the kernels at these places of the module's function table into use, if they calculate what SIMD128 does. A kernel that
+    /// needed a stack would trap here, its module having none.
+    ///
+    /// # Safety
+    /// `q4` and `q8` must be the functions of [`super::MODULE`] of these names, instantiated in this module's memory.
+    pub unsafe fn install(q4: usize, q8: usize) -> bool {
+        // SAFETY: on wasm a function pointer is its place in the table; the caller vouches for the type.
+        let doors = [q4, q8].map(|at| unsafe { std::mem::transmute::<usize, Door>(at) });
+        let right = [4, 8].into_iter().all(|bits| {
+            let (m, k, n) = (3, 64, 23);
+            let of = |i: usize| ((i * 2_654_435_761) >> 7) as u32 as i32;
+            let words: Vec<i32> = (0..k * bits / 32 * n).map(of).collect();
+            let few = |count: usize, by: usize| (0..count).map(|i| (of(i + by) % 1000) as f32 / 1000.0).collect::<Vec<f32>>();
+            let (x, scales, mins) = (few(m * k, 7), few(k / 32 * n, 11), few(k / 32 * n, 13));
+            let w = Packed { bits, k, n, words: &words, scales: &scales, mins: &mins };
+            let mut want = vec![0.0; m * n];
+            products(&Inputs::with(Isa::Base, &x, m, k, bits), &mut [(w, &mut want)]);
+            let mut got = vec![0.0; m * n];
+            let digits = Inputs::with(Isa::Relaxed, &x, m, k, bits);
+            // SAFETY: as above.
+            unsafe { through(doors[usize::from(bits == 8)], digits.as_panel(&w, [0, m, 0, n], &mut got)) };
+            let top = want.iter().fold(0.0f32, |t, v| t.max(v.abs()));
+            want.iter().zip(&got).all(|(a, b)| (a - b).abs() < 1e-3 * top)
+        });
+        right && DOORS.set(doors).is_ok()
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+pub(super) use installed::call;
+#[cfg(target_arch = "wasm32")]
+pub use installed::{install, is_installed};
+
+#[cfg(test)]
+mod tests {
+    use super::kernel::{Plain, panel};
+    use super::*;
+    use crate::quant::cpu::math::largest;
+    use crate::quant::cpu::matmul;
+    use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+    /// The kernel on plain arrays.
+    fn by_digits(x: &[f32], m: usize, w: Packed<'_>) -> Vec<f32> {
+        let (mut all, mut steps, mut sums) = (vec![], vec![], vec![]);
+        let top = if w.bits == 4 { TOP_4 } else { TOP_8 };
+        for block in x.as_chunks::<BLOCK>().0 {
+            let largest = largest(block);
+            all.extend(digits(block, top / largest, w.bits));
+            steps.push(largest / top);
+            sums.push(block.iter().sum::<f32>());
+        }
+        let mut y = vec![0.0; m * w.n];
+        let p = as_panel(&w, (&all, &steps, &sums), [0, m, 0, w.n], &mut y);
+        // SAFETY: `as_panel` checked it.
+        unsafe {
+            if w.bits == 4 {
+                panel::<Plain, 4>(p);
+            } else {
+                panel::<Plain, 8>(p);
+            }
+        }
+        y
+    }
+
+    #[test]
+    fn digits_multiply_like_pairs() {
+        let mut rng = SmallRng::seed_from_u64(8);
+        for (bits, m, k, n, bound) in [(4, 1, 64, 9, 2e-4), (4, 5, 96, 4, 2e-4), (8, 1, 64, 7, 4e-4), (8, 4, 32, 8, 4e-4)] {
+            let words: Vec<i32> = (0..k * bits / 32 * n).map(|_| rng.random()).collect();
+            let mut few = |count: usize| (0..count).map(|_| rng.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
+            let (x, scales, mins) = (few(m * k), few(k / 32 * n), few(k / 32 * n));
+            let w = Packed { bits, k, n, words: &words, scales: &scales, mins: &mins };
+            let (got, want) = (by_digits(&x, m, w), matmul(&x, m, w));
+            let top = want.iter().fold(0.0f32, |t, v| t.max(v.abs()));
+            let worst = want.iter().zip(&got).map(|(a, b)| (a - b).abs() / top).fold(0.0, f32::max);
+            // 1 in 32512 of a block's largest a term at 4 bits, 1 in 16382 at 8.
+            assert!(worst < bound, "{bits} bits {m}x{k}x{n}: {worst}");
+        }
+    }
+
+    #[test]
+    fn digits_stay_in_their_bytes() {
+        for a in [TOP_4, -TOP_4, 63.0, 64.0, -64.0, -65.0, 0.0] {
+            let d = digits(&[a; BLOCK], 1.0, 4);
+            let [h, l] = [d[0] as i8, d[1] as i8].map(i32::from);
+            assert_eq!(128 * h + l, a as i32, "{a}");
+        }
+        for a in [TOP_8, -TOP_8, 127.0, 128.0, -1.0, 0.0] {
+            let d = digits(&[a; BLOCK], 1.0, 8);
+            let [h, l] = [d[0], d[1]].map(|v| v & 0xFF);
+            assert!(h < 128 && l < 128 && 128 * h + l - 8192 == a as i32, "{a}");
+        }
+    }
+}
