@@ -12,7 +12,7 @@ test('a mark is told apart from the words about it by what was measured there', 
   const told = await at('measured').allInnerTexts();
   assert.equal(told.length, 2);
   assert.equal(told[0], 'Measured here: softer than around it; bluer than usual.');
-  assert.match(told[1], /^Nothing measured here stands out/);
+  assert.match(told[1], /^Nothing measured under this mask stands out/);
   await page.screenshot({ path: join(OUT, 'measured.png'), fullPage: true });
   await page.locator('[data-test="save-more"] summary').click();
   const waiting = page.waitForEvent('download');

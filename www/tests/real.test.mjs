@@ -32,6 +32,34 @@ function skip(t, why) {
   t.skip(why);
 }
 
+test('the engine takes relaxed SIMD where the browser has it, and does without where not', async (t) => {
+  const pkg = join(WWW, 'pkg');
+  if (!existsSync(join(pkg, 'facext_bg.wasm'))) return skip(t, 'the wasm is not built');
+  const server = await startServer({ root: pkg });
+  const browser = await startBrowser(server);
+  t.after(async () => {
+    await browser.close();
+    await server.close();
+  });
+  const kernels = async (without) => {
+    const page = await browser.page(`${server.url}facext.js`);
+    return page.evaluate(async (without) => {
+      if (without) {
+        WebAssembly.Module = class {
+          constructor() {
+            throw new WebAssembly.CompileError('invalid opcode');
+          }
+        };
+      }
+      const engine = await import('/facext.js');
+      await engine.default();
+      return engine.kernels();
+    }, without);
+  };
+  assert.equal(await kernels(false), 'relaxed-simd');
+  assert.equal(await kernels(true), 'simd128');
+});
+
 /** Loads the page, analyses the photo, saves the report as a person would, and watches the network meanwhile. */
 async function analyse(t, { query, args, out, photo = PHOTO }) {
   const server = await startServer({ root: DIST });

@@ -53,6 +53,9 @@ pub struct Args {
     /// Calibration file of `facext train calibrate`; without it the bands are uncalibrated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
+    /// Ablation: all but the language model in 32-bit floats, the trunk from `--sam`. Larger files than a page should load.
+    #[arg(long)]
+    pub float: bool,
     /// Seed of tensors that no file gives.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -111,7 +114,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.preset == "tiny" {
         tensors.0.retain(|name, _| name.starts_with("face."));
     }
-    let all = complete(&cfg, tensors, args.seed)?;
+    let all = complete(&cfg, tensors, args)?;
     write(&args.out, &cfg, calibration, &all, &tokenizer)
 }
 
@@ -126,7 +129,7 @@ fn upstream(args: &Args) -> Result<(TensorMap, Vec<u8>)> {
         for (name, t) in mobile_sam::mobile_sam(&read(need(&args.sam, "sam")?)?)?.0 {
             // The trunk is stored in 8 bits from the start, so that training sees what will ship.
             let (name, t) = match name.strip_prefix("enc.") {
-                Some(rest) => (format!("vision.trunk.{rest}"), compact(&t)),
+                Some(rest) => (format!("vision.trunk.{rest}"), if args.float { t } else { compact(&t) }),
                 None => (format!("vision.{name}"), t),
             };
             all.0.insert(name, t);
@@ -174,7 +177,8 @@ pub fn is_frozen(name: &str) -> bool {
 }
 
 /// Adds what no file gives (drawn from the seed), and compacts what is trained.
-fn complete(cfg: &ModelConfig, tensors: TensorMap, seed: u64) -> Result<TensorMap> {
+fn complete(cfg: &ModelConfig, tensors: TensorMap, args: &Args) -> Result<TensorMap> {
+    let seed = args.seed;
     let given = Arc::new(tensors);
     let model = Fifa::build(cfg, &Vars::for_training(given.clone(), seed, &Device::flex()))?;
     let drawn = export(&model.vision, "vision", |name| !given.0.contains_key(name)).0;
@@ -188,7 +192,7 @@ fn complete(cfg: &ModelConfig, tensors: TensorMap, seed: u64) -> Result<TensorMa
         make_grounded(cfg, &mut all);
     }
     for (name, t) in &mut all.0 {
-        if !is_frozen(name) {
+        if !is_frozen(name) && !args.float {
             *t = compact(t);
         }
     }

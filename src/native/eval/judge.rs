@@ -48,7 +48,8 @@ pub struct Outcome {
 }
 
 /// What a question was about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Place {
     Image,
     Region,
@@ -59,6 +60,8 @@ pub enum Place {
 pub struct Answered {
     pub task: Task,
     pub place: Place,
+    /// What was said.
+    pub text: String,
     /// Whether there is something to be found there.
     pub found: bool,
     pub parses: bool,
@@ -233,6 +236,7 @@ async fn ask(
             Scope::Box(_) => Place::Box,
         },
         found: truth.found,
+        text: text.clone(),
         parses: spans.is_ok() && made.complete && phrases.len() == said.len(),
         recalled: overlap.recalled(similar),
         claims: claims_signs(&text),

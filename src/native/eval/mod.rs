@@ -84,6 +84,9 @@ pub struct Args {
     /// Scores only: no language model.
     #[arg(long)]
     pub scores_only: bool,
+    /// Also write every answer's words into this file, a JSON object a line: image, task, place, text.
+    #[arg(long)]
+    pub answers: Option<PathBuf>,
     /// Print JSON on one line (otherwise indented).
     #[arg(long)]
     pub json: bool,
@@ -160,6 +163,14 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.html {
         let page = html::page(&report, &outcomes);
         std::fs::write(path, page).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?;
+    }
+    if let Some(path) = &args.answers {
+        let line = |index: u64, a: &judge::Answered| {
+            let of = serde_json::json!({ "image": index, "task": a.task, "place": a.place, "text": a.text });
+            format!("{of}\n")
+        };
+        let all: String = outcomes.iter().flat_map(|o| o.answers.iter().map(move |a| line(o.index, a))).collect();
+        std::fs::write(path, all).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?;
     }
     if let Some(dir) = &args.worst {
         worst::write(dir, &outcomes, &sampler, args.worst_count)?;

@@ -215,6 +215,7 @@ mod tests {
         Answered {
             task,
             place,
+            text: String::new(),
             found: !truth.is_empty(),
             parses: true,
             overlap,
