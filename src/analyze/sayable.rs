@@ -23,8 +23,8 @@ use crate::text::{Family, Task};
 
 /// Parts that an answer may name: the likeliest. Each is measured, which takes a millisecond or two.
 const SUBJECTS: usize = 8;
-/// Sentences about parts in one answer.
-const SENTENCES: usize = 3;
+/// Parts named in one answer, as in the annotator's.
+const NAMES: usize = 3;
 /// Measurements that a sentence may speak of, farthest from their norm first.
 const TRAITS: usize = 3;
 /// Least presence that counts.
@@ -124,22 +124,21 @@ impl Matter<'_> {
                 s.join_all(&openings, ": the", behind)?;
                 let subjects = self.subjects(false);
                 let names: Vec<&Subject> = subjects.iter().collect();
-                let [one, several, more] = s.list(behind, &names)?;
-                s.join_all(&[one, several, more], ".", end)
+                s.list(behind, &names, NAMES)?.iter().try_for_each(|l| s.join(l.behind, ".", end))
             }
             Task::Age | Task::Toe => {
                 s.join_all(&openings, ".", behind)?;
                 let subjects = self.subjects(true);
-                let mut at = behind;
-                for _ in 0..SENTENCES {
-                    let next = s.s.place();
-                    s.sentences(at, &subjects, next)?;
+                // Places behind so many names.
+                let at: Vec<Place> = std::iter::once(behind).chain((0..NAMES).map(|_| s.s.place())).collect();
+                for named in 0..NAMES {
+                    s.sentences(at[named], &subjects, &at[named + 1..])?;
+                    let next = at[named + 1];
                     match family_hint(self.family) {
                         "" => s.s.end(next),
                         _ if self.asked.is_some() => s.s.end(next),
                         hint => s.join(next, &format!(" {hint}"), end)?,
                     }
-                    at = next;
                 }
                 Ok(())
             }
@@ -285,6 +284,13 @@ fn usual_traits(gauge: &Gauge, concept: &'static str) -> Vec<&'static str> {
     traits
 }
 
+/// Where a list of names ends.
+struct List {
+    behind: Place,
+    plural: bool,
+    names: usize,
+}
+
 /// A graph being laid.
 struct Laid<'a> {
     t: &'a Tokenizer,
@@ -311,31 +317,32 @@ impl Laid<'_> {
         self.s.name(self.t, from, name, to)
     }
 
-    /// Up to three names; the places behind one in the singular, one in the plural, several.
-    fn list(&mut self, from: Place, subjects: &[&Subject]) -> Result<[Place; 3]> {
-        let behind = [self.s.place(), self.s.place(), self.s.place()];
+    /// One, two or three names, but at most `most`.
+    fn list(&mut self, from: Place, subjects: &[&Subject], most: usize) -> Result<Vec<List>> {
+        let one = [self.s.place(), self.s.place()];
         for s in subjects {
-            self.name(from, s, behind[usize::from(is_plural(s.concept.id))])?;
+            self.name(from, s, one[usize::from(is_plural(s.concept.id))])?;
         }
-        if subjects.len() > 1 {
-            let (second, last, third) = (self.s.place(), self.s.place(), self.s.place());
-            self.join_all(&behind[..2], " and the", last)?;
-            if subjects.len() > 2 {
-                self.join_all(&behind[..2], ", the", second)?;
-                for s in subjects {
-                    self.name(second, s, third)?;
-                }
-                self.join(third, " and the", last)?;
-            }
-            for s in subjects {
-                self.name(last, s, behind[2])?;
-            }
+        let mut all = vec![List { behind: one[0], plural: false, names: 1 }, List { behind: one[1], plural: true, names: 1 }];
+        if most > 1 && subjects.len() > 1 {
+            let (the, two) = (self.s.place(), self.s.place());
+            self.join_all(&one, " and the", the)?;
+            subjects.iter().try_for_each(|s| self.name(the, s, two))?;
+            all.push(List { behind: two, plural: true, names: 2 });
         }
-        Ok(behind)
+        if most > 2 && subjects.len() > 2 {
+            let (second, two, third, three) = (self.s.place(), self.s.place(), self.s.place(), self.s.place());
+            self.join_all(&one, ", the", second)?;
+            subjects.iter().try_for_each(|s| self.name(second, s, two))?;
+            self.join(two, " and the", third)?;
+            subjects.iter().try_for_each(|s| self.name(third, s, three))?;
+            all.push(List { behind: three, plural: true, names: 3 });
+        }
+        Ok(all)
     }
 
-    /// One sentence about parts.
-    fn sentences(&mut self, from: Place, subjects: &[Subject], next: Place) -> Result<()> {
+    /// One sentence about parts; it ends at the first of `next` if it names one, at the second if two, and names no more than there are.
+    fn sentences(&mut self, from: Place, subjects: &[Subject], next: &[Place]) -> Result<()> {
         for s in subjects.iter().filter(|s| !s.predicates.is_empty()) {
             let (the, behind) = (self.say(from, " The")?, self.s.place());
             self.name(the, s, behind)?;
@@ -344,10 +351,10 @@ impl Laid<'_> {
                 for form in forms {
                     self.join(behind, &format!(" {form}"), said)?;
                 }
-                self.join(said, ".", next)?;
+                self.join(said, ".", next[0])?;
                 for more in s.predicates.iter().skip(i + 1).flatten() {
                     let both = self.say(said, &format!(" and {more}"))?;
-                    self.join(both, ".", next)?;
+                    self.join(both, ".", next[0])?;
                 }
             }
         }
@@ -355,10 +362,101 @@ impl Laid<'_> {
         for form in QUIET.iter().filter(|_| !quiet.is_empty()) {
             let Some((before, after)) = form.split_once("{x}") else { continue };
             let the = self.say(from, if before.is_empty() { " The".into() } else { format!(" {before}the") }.as_str())?;
-            let [one, plural, several] = self.list(the, &quiet)?;
-            self.join(one, &after.replace("{was}", "was"), next)?;
-            self.join_all(&[plural, several], &after.replace("{was}", "were"), next)?;
+            for list in self.list(the, &quiet, next.len())? {
+                self.join(list.behind, &after.replace("{was}", if list.plural { "were" } else { "was" }), next[list.names - 1])?;
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fict::tests::mean_mesh;
+    use crate::image::Rgb8;
+    use crate::text::grammar::{Grounded, Limits, parse};
+    use crate::text::tokenizer::tests::bytes_only;
+    use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+    /// Answers of a model that chooses at random, about a face whose left cheek was made smooth.
+    fn answers(task: Task, claims: Option<bool>, seed: u64) -> Vec<(String, usize)> {
+        let (t, side) = (bytes_only(), 448);
+        let mesh = mean_mesh(side as f32);
+        let labels = fict::part_labels(&mesh, side, side);
+        let artifact = fict::mask_of(&labels, fict::part_set("left_cheek").unwrap(), side, side);
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let grain = |i: usize, rng: &mut SmallRng| [if artifact.data[i] == 1 { 120 } else { 106 + rng.random_range(0..28u8) }; 3];
+        let image = Rgb8 { width: side, height: side, data: (0..side * side).flat_map(|i| grain(i, &mut rng)).collect() };
+        let gauge = Gauge::new(&image, &labels, &mesh, None);
+        let presence: Vec<f32> = fict::parts().map(|c| if c.id == "left_cheek" { 0.9 } else { 0.2 }).collect();
+        let request = Request::of(task);
+        let matter = Matter {
+            request: &request,
+            asked: None,
+            claims,
+            family: Family::AttributeEdit,
+            gauge: &gauge,
+            labels: &labels,
+            presence: &presence,
+            artifact: &artifact,
+        };
+        let all = matter.speech(&t).unwrap();
+        let one = |_| {
+            let (mut speech, mut ids) = (all.clone(), vec![]);
+            let mut grammar = Grounded::new(t.ids(), Limits { phrases: 8, phrase_tokens: speech.longest(), tokens: 4000 });
+            while !grammar.is_done() {
+                let allowed = grammar.allowed();
+                let scores: Vec<f32> = (0..t.ids().end).map(|_| 40.0 * rng.random::<f32>()).collect();
+                let id = speech.best(|id| allowed.permits(id), &scores).expect("an answer must not stop within a sentence");
+                speech.push(id);
+                grammar.push(id).unwrap();
+                ids.push(id);
+            }
+            let spans = parse(&t, &ids).unwrap();
+            assert_eq!(spans.iter().filter(|s| s.mask.is_some()).count(), speech.marked().len());
+            (spans.into_iter().map(|s| s.text).collect(), speech.marked().len())
+        };
+        (0..40).map(one).collect()
+    }
+
+    #[test]
+    fn every_answer_is_whole_and_names_three_parts_at_most() {
+        for task in Task::ALL {
+            for (answer, marks) in answers(task, None, 3) {
+                assert!(answer.ends_with('.') && !answer.contains("  ") && marks <= NAMES, "{answer}");
+                assert!(marks == 0 || task.has_masks(), "{answer}");
+            }
+        }
+    }
+
+    #[test]
+    fn claims_follow_the_score() {
+        for task in Task::ALL {
+            assert!(answers(task, Some(false), 5).iter().all(|(a, marks)| a.contains("o sign of forgery") && *marks == 0));
+            assert!(answers(task, Some(true), 5).iter().all(|(a, marks)| !a.contains("o sign") && (*marks > 0) == task.has_masks()));
+        }
+        assert_eq!([(Band::NoSign, 0.2), (Band::Inconclusive, 0.4)].map(|(b, s)| claims(b, s)), [Some(false); 2]);
+        assert_eq!([(Band::Inconclusive, 0.6), (Band::Signs, 0.9)].map(|(b, s)| claims(b, s)), [None, Some(true)]);
+    }
+
+    #[test]
+    fn a_part_is_said_to_be_what_was_measured() {
+        let smooth = ["carries less grain", "unusually smooth", "less grain than the same part", "smoother than its counterpart"];
+        let soft = ["softer", "lacks fine detail", "looks blurred", "less detail"];
+        let said: Vec<String> =
+            answers(Task::Toe, Some(true), 7).into_iter().map(|a| a.0).filter(|a| a.contains("he left cheek")).collect();
+        assert!(said.len() > 5);
+        for answer in said {
+            let sentence = answer.split(". ").find(|s| s.contains("left cheek")).unwrap().to_owned();
+            assert!(smooth.iter().chain(&soft).any(|f| sentence.contains(f)), "{sentence}");
+            assert!(!["rough", "more grain", "sharper", "more detail", "more fine"].iter().any(|f| sentence.contains(f)), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn logits_of_another_size_are_no_artifact() {
+        assert_eq!(artifact_mask(&[1.0; 5], 16).area(), 0);
+        assert_eq!(artifact_mask(&[1.0, -1.0, -1.0, 0.0], 8).area(), 16);
     }
 }
