@@ -5,7 +5,7 @@ use crate::analyze::head::Head;
 use crate::analyze::region::{self, Asked};
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
 use crate::analyze::request::{Event, Listener, Request, Stage};
-use crate::analyze::sayable::{Matter, artifact_mask, claims};
+use crate::analyze::sayable::{Matter, NAMES, artifact_mask, claims};
 use crate::analyze::{Analyzer, Photo, ground, measured, ms, read_back};
 use crate::error::{Error, Result};
 use crate::face::{Crop, Faces};
@@ -29,9 +29,6 @@ pub const CONTRADICTION: &str = "text_contradicts_score";
 pub const CUT: &str = "answer_cut";
 /// The answer's words name another family of technique than the classifier, whose family the report states.
 pub const OTHER_FAMILY: &str = "words_name_another_family";
-
-/// Most masks of one answer.
-const MAX_PHRASES: usize = 4;
 
 /// What the task tokens say about a face, on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,8 +96,8 @@ impl Analyzer {
         let family_of = |band: Band| if band >= Band::Signs { verdict.family } else { Family::Real };
         listener.event(Event::Verdict { face, score, band, family: family_of(band) });
 
-        let (parts, mesh) = self.in_crop(photo, face, crop);
-        let gauge = Gauge::new(&crop.pixels, &parts, &mesh, None);
+        let mesh = region::mesh(found, crop);
+        let gauge = Gauge::new(&crop.pixels, labels, &mesh, None);
         let look = Look { gauge: &gauge, labels };
         let (generated, prefill) = self.speak((request, asked), look, evidence, (&readout, &verdict), (face, head), listener).await?;
         *timings.entry(Stage::Prefill.name().into()).or_default() += prefill.0;
@@ -180,7 +177,7 @@ impl Analyzer {
         };
         let speech = matter.speech(&self.tokenizer)?;
         let limits = Limits {
-            phrases: if request.task.has_masks() { MAX_PHRASES } else { 0 },
+            phrases: if request.task.has_masks() { NAMES } else { 0 },
             phrase_tokens: speech.longest(),
             tokens: request.task.max_tokens().min(cfg.lm_answer),
         };
@@ -233,15 +230,6 @@ impl Analyzer {
             reports.push(report);
         }
         Ok(reports)
-    }
-
-    /// Parts of a face's crop and its mesh, in the crop's frame.
-    fn in_crop(&self, photo: &Photo, face: usize, crop: &Crop) -> (Vec<u8>, Vec<[f32; 3]>) {
-        let face = match &photo.faces {
-            Faces::Found(faces) => faces.get(face),
-            Faces::NoneUsable { .. } => None,
-        };
-        face.map_or_else(Default::default, |f| (region::labels(f, crop), region::mesh(f, crop)))
     }
 
     /// Concept of every photo pixel for one face.

@@ -24,7 +24,7 @@ use crate::text::{Family, Task};
 /// Parts that an answer may name: the likeliest. Each is measured, which takes a millisecond or two.
 const SUBJECTS: usize = 8;
 /// Parts named in one answer, as in the annotator's.
-const NAMES: usize = 3;
+pub const NAMES: usize = 3;
 /// Measurements that a sentence may speak of, farthest from their norm first.
 const TRAITS: usize = 3;
 /// Least presence that counts.

@@ -78,17 +78,6 @@ impl Allowed {
         }
     }
 
-    /// The token that must come next, if there is no choice: it costs no read-back of scores.
-    pub fn only(&self) -> Option<u32> {
-        match (self.text, self.open, self.close, self.seg, self.end) {
-            (false, true, false, false, false) => Some(self.ids.open),
-            (false, false, true, false, false) => Some(self.ids.close),
-            (false, false, false, true, false) => Some(self.ids.seg),
-            (false, false, false, false, true) => Some(self.ids.turn_end),
-            _ => None,
-        }
-    }
-
     /// The permitted token of the highest score, `scores[id]`; NaN never wins. `None` if no permitted score is a number.
     pub fn best(&self, scores: &[f32]) -> Option<u32> {
         let i = &self.ids;
@@ -149,12 +138,12 @@ impl Grounded {
 
     /// What may come next. Something always may, until the answer is complete; an answer never exceeds its limits.
     pub fn allowed(&self) -> Allowed {
-        let left = self.limits.tokens.saturating_sub(self.tokens);
+        let left = self.left();
         let mut a = Allowed { text: false, open: false, close: false, seg: false, end: false, ids: self.ids };
         match self.place {
             Place::Outside => {
                 a.text = left >= 2;
-                a.open = self.room().is_some();
+                a.open = self.has_room();
                 a.end = self.tokens > 0;
             }
             Place::Phrase(0) => a.text = true,
@@ -174,12 +163,10 @@ impl Grounded {
         self.limits.tokens.saturating_sub(self.tokens)
     }
 
-    /// Tokens of text that may still come before a phrase, of whatever length, no longer fits; `None` if none does. A phrase that
-    /// is begun can always be said to its end.
-    pub fn room(&self) -> Option<usize> {
-        let left = self.limits.tokens.saturating_sub(self.tokens);
+    /// Whether a phrase of any length can still be said to its end.
+    fn has_room(&self) -> bool {
         let whole = self.limits.phrase_tokens.saturating_add(WHOLE_PHRASE - 1);
-        (self.place == Place::Outside && self.segs < self.limits.phrases).then(|| left.checked_sub(whole)).flatten()
+        self.segs < self.limits.phrases && self.left() >= whole
     }
 
     /// Takes the next token.
