@@ -12,18 +12,25 @@ fn main() {
         return;
     }
     println!("cargo::rustc-link-arg=--growable-table");
-    let out = PathBuf::from(of("OUT_DIR")).join("relaxed.wasm");
-    let done = Command::new(of("RUSTC"))
-        .args(["--edition", "2024", "--crate-type", "cdylib", "--crate-name", "relaxed", "--target", &of("TARGET")])
-        .args(["-C", "opt-level=3", "-C", "panic=abort", "-C", "strip=symbols", "-C", "target-feature=+simd128,+relaxed-simd"])
-        // It lives in the memory of its caller, and must need none of its own.
-        .args(["-C", "link-arg=--import-memory", "-C", "link-arg=--no-entry", "-C", "link-arg=-zstack-size=0"])
-        .arg("-o")
-        .arg(&out)
-        .arg("src/quant/cpu/relaxed/root.rs")
-        .status();
-    match done {
-        Ok(status) if status.success() => {}
-        other => panic!("the relaxed SIMD kernels do not compile: {other:?}"),
+    // Helpers on the same memory (`src/web/threads.rs`) have a stack of their own, which the page must be able to set.
+    println!("cargo::rustc-link-arg=--export=__stack_pointer");
+    let out = PathBuf::from(of("OUT_DIR"));
+    // Memory is either a page's own or shared between threads, and what imports it must say so.
+    let shared = ["--shared-memory", "--max-memory=1073741824", "--no-check-features"].map(|arg| format!("link-arg={arg}"));
+    for (name, more) in [("relaxed.wasm", &[][..]), ("relaxed_shared.wasm", &shared)] {
+        let done = Command::new(of("RUSTC"))
+            .args(["--edition", "2024", "--crate-type", "cdylib", "--crate-name", "relaxed", "--target", &of("TARGET")])
+            .args(["-C", "opt-level=3", "-C", "panic=abort", "-C", "strip=symbols", "-C", "target-feature=+simd128,+relaxed-simd"])
+            // It lives in the memory of its caller, and must need none of its own.
+            .args(["-C", "link-arg=--import-memory", "-C", "link-arg=--no-entry", "-C", "link-arg=-zstack-size=0"])
+            .args(more.iter().flat_map(|arg| ["-C", arg]))
+            .arg("-o")
+            .arg(out.join(name))
+            .arg("src/quant/cpu/relaxed/root.rs")
+            .status();
+        match done {
+            Ok(status) if status.success() => {}
+            other => panic!("the relaxed SIMD kernels do not compile: {other:?}"),
+        }
     }
 }

@@ -43,6 +43,7 @@ wasm() {
   CARGO_TARGET_DIR="$WEB" cargo build --profile "$WASM" --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
   "$CACHE/tools/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
     --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/$WASM/facext.wasm"
+  node www/pack/glue.mjs www/pkg/facext.js
 }
 
 npm_install() {
@@ -226,6 +227,7 @@ bench_engine() {
   CARGO_TARGET_DIR="$WEB" cargo build --profile "$WASM" --locked --example facext_bench --no-default-features --features web --target wasm32-unknown-unknown
   "$CACHE/tools/bin/wasm-bindgen" --target web --no-typescript --remove-name-section --remove-producers-section \
     --out-dir "$CACHE/bench/engine" --out-name facext_bench "$WEB/wasm32-unknown-unknown/$WASM/examples/facext_bench.wasm"
+  node www/pack/glue.mjs "$CACHE/bench/engine/facext_bench.js"
 }
 
 bench_peer() {

@@ -1,4 +1,5 @@
-// A small static server for dist/: node:http only, this machine only, byte ranges, right MIME types, no special headers.
+// A small static server for dist/: node:http only, this machine only, byte ranges, right MIME types. The page needs no special headers; those
+// that isolate it from other sites are sent because it then computes on several threads.
 //
 //   node www/serve.mjs DIRECTORY [PORT] [--base /sub/path/]
 //
@@ -34,8 +35,11 @@ export function parseRange(header, size) {
   return first > last || first >= size ? 'bad' : [first, last];
 }
 
+/** What isolates a page, so that it may share memory between threads. */
+export const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+
 /** A request handler for the files under `root`, mounted at `base`. */
-export function handler({ root, base = '/' }) {
+export function handler({ root, base = '/', isolated = false }) {
   const home = resolve(root);
   const prefix = `/${base}/`.replace(/\/+/g, '/');
   return async (request, response) => {
@@ -63,6 +67,7 @@ export function handler({ root, base = '/' }) {
         'cache-control': hashed ? 'public, max-age=31536000, immutable' : 'no-cache',
         'accept-ranges': 'bytes',
         'x-content-type-options': 'nosniff',
+        ...(isolated ? ISOLATED : {}),
         etag,
       };
       if (request.headers['if-none-match'] === etag) return response.writeHead(304, headers).end();
@@ -90,7 +95,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(resolve(process.argv[1]
     console.error('usage: node serve.mjs DIRECTORY [PORT] [--base /sub/path/]');
     process.exit(2);
   }
-  const server = createServer(handler({ root, base }));
+  const server = createServer(handler({ root, base, isolated: true }));
   server.on('error', (error) => {
     console.error(error.code === 'EADDRINUSE' ? `port ${port} is in use: name another one` : String(error));
     process.exit(1);

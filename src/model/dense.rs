@@ -10,6 +10,7 @@ use super::rounded::rounded;
 use crate::quant::cpu::attend::{Room, attend};
 use crate::quant::cpu::conv::{self, Shape, depthwise};
 use crate::quant::cpu::fixed::{Order, Weight, product};
+use crate::quant::cpu::share::{self, Shared};
 use burn::backend::Flex;
 use burn::nn::conv::Conv2d;
 use burn::nn::{Linear, PaddingConfig2d};
@@ -20,6 +21,9 @@ use burn_flex::FlexTensor;
 
 /// Fewer rows than this are not worth rounding the weight.
 const LEAST_ROWS: usize = 40;
+
+/// Multiply-adds of an attention below which a second thread costs more than it brings.
+const PARALLEL_FROM: usize = 1 << 18;
 
 /// What follows a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,33 +189,17 @@ fn attention_on_cpu(parts: [&Tensor<3>; 3], heads: usize) -> Option<Tensor<3>> {
     let [q, k, v] = [values(parts[0])?, values(parts[1])?, values(parts[2])?];
     let parts = [q.storage::<f32>(), k.storage(), v.storage()];
     let mut y = vec![0.0; b * m * c];
-    let one = |job: usize, room: &mut Room, out: &mut dyn FnMut(usize, &[f32])| {
+    let out = Shared::new(&mut y);
+    let mut rooms = share::rooms(b * heads * m * n * d >= PARALLEL_FROM, || Room::new(n, d));
+    share::each(b * heads, &mut rooms, |room, job| {
         let (image, at) = (job / heads, job % heads * d);
         let of = |part: usize, i: usize| {
             let rows = if part == 0 { m } else { n };
             &parts[part][(image * rows + i) * c + at..][..d]
         };
-        attend([m, n, d], of, None, room, |i, row| out((image * m + i) * c + at, row));
-    };
-    #[cfg(feature = "native")]
-    {
-        use rayon::prelude::*;
-        let jobs = (0..b * heads).into_par_iter().map(|job| {
-            let mut all = Vec::with_capacity(m);
-            one(job, &mut Room::default(), &mut |at, row| all.push((at, row.to_vec())));
-            all
-        });
-        for (at, row) in jobs.collect::<Vec<_>>().into_iter().flatten() {
-            y[at..][..d].copy_from_slice(&row);
-        }
-    }
-    #[cfg(not(feature = "native"))]
-    {
-        let mut room = Room::default();
-        for job in 0..b * heads {
-            one(job, &mut room, &mut |at, row| y[at..][..d].copy_from_slice(row));
-        }
-    }
+        // SAFETY: each job has an image and a head of its own, so rows of different jobs do not overlap.
+        attend([m, n, d], of, None, room, |i, row| unsafe { out.some((image * m + i) * c + at, d) }.copy_from_slice(row));
+    });
     Some(tensor(y, [b, m, c]))
 }
 
@@ -229,29 +217,22 @@ pub fn window_attention(qkv: &Tensor<4>, bias: &Tensor<3>, side: usize) -> Optio
     let (qkv, bias) = (values(qkv)?, values(bias)?);
     let (qkv, bias) = (qkv.storage::<f32>(), bias.storage::<f32>());
     // One row of windows.
-    let line = |i: usize, out: &mut [f32]| {
-        let mut room = Room::default();
+    let line = |room: &mut Room, i: usize, out: &mut [f32]| {
         for column in 0..w / side {
             // Cells before cell `j` of this window, in its row of windows.
             let cell = |j: usize| j / side * w + column * side + j % side;
             for head in 0..heads {
                 let of = |part: usize, j: usize| &qkv[(i * side * w + cell(j)) * wide + (head * 3 + part) * d..][..d];
                 let bias = &bias[head * cells * cells..][..cells * cells];
-                attend([cells, cells, d], of, Some(bias), &mut room, |j, row| {
+                attend([cells, cells, d], of, Some(bias), room, |j, row| {
                     out[cell(j) * c + head * d..][..d].copy_from_slice(row);
                 });
             }
         }
     };
     let mut y = vec![0.0; b * h * w * c];
-    let chunk = (side * w * c).max(1);
-    #[cfg(feature = "native")]
-    {
-        use rayon::prelude::*;
-        y.par_chunks_mut(chunk).enumerate().for_each(|(i, out)| line(i, out));
-    }
-    #[cfg(not(feature = "native"))]
-    y.chunks_mut(chunk).enumerate().for_each(|(i, out)| line(i, out));
+    let mut rooms = share::rooms(y.len() * cells >= PARALLEL_FROM, || Room::new(cells, d));
+    share::pieces(&mut y, side * w * c, &mut rooms, line);
     Some(tensor(y, [b, h, w, c]))
 }
 

@@ -3,6 +3,7 @@
 //! A software adapter is correct but many times slower than one wasm thread, so it is used only when asked for by name.
 
 use crate::error::{DeviceFault, Error, Result};
+use crate::quant::cpu::share;
 use crate::quant::{GpuForm, self_test, set_gpu_form};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -26,16 +27,18 @@ pub struct DeviceFacts<'a> {
     kind: &'a str,
     name: &'a str,
     reason: &'a str,
+    threads: usize,
 }
 
 impl Chosen {
     fn cpu(reason: &'static str) -> Self {
-        Self { device: Device::flex(), kind: "cpu", name: "wasm, one thread".into(), reason }
+        Self { device: Device::flex(), kind: "cpu", name: "wasm".into(), reason }
     }
 
     /// For the page.
     pub fn facts(&self) -> DeviceFacts<'_> {
-        DeviceFacts { kind: self.kind, name: &self.name, reason: self.reason }
+        let threads = if self.kind == "cpu" { share::threads() } else { 1 };
+        DeviceFacts { kind: self.kind, name: &self.name, reason: self.reason, threads }
     }
 
     /// For the report.

@@ -1,5 +1,6 @@
 //! SHA-256 by the browser: with the processor's own instructions and on another thread, several times as fast as code in wasm.
 
+use super::threads::is_memory_shared;
 use crate::weights::manifest::hex;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -11,9 +12,15 @@ pub async fn sha256(bytes: &[u8]) -> Option<String> {
     let subtle = get(&get(&js_sys::global(), "crypto")?, "subtle")?;
     let digest: Function = get(&subtle, "digest")?.dyn_into().ok()?;
     let algorithm = JsValue::from_str("SHA-256");
-    // SAFETY: `digest` copies the bytes before it returns, and nothing is allocated in wasm between view and call, which could
-    // move the memory below the view.
-    let promise = unsafe { digest.call2(&subtle, &algorithm, &Uint8Array::view(bytes)) }.ok()?.dyn_into::<Promise>().ok()?;
+    let promise = if is_memory_shared() {
+        // Shared memory is refused.
+        digest.call2(&subtle, &algorithm, &Uint8Array::from(bytes))
+    } else {
+        // SAFETY: `digest` copies the bytes before it returns, and nothing is allocated in wasm between view and call, which could
+        // move the memory below the view.
+        unsafe { digest.call2(&subtle, &algorithm, &Uint8Array::view(bytes)) }
+    };
+    let promise = promise.ok()?.dyn_into::<Promise>().ok()?;
     let hash = JsFuture::from(promise).await.ok()?;
     Some(hex(&Uint8Array::new(&hash).to_vec()))
 }

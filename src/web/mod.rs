@@ -4,6 +4,7 @@
 mod device;
 mod digest;
 pub mod kernels;
+pub mod threads;
 
 use crate::analyze::report::Report;
 use crate::analyze::request::{Event, Listener, Request};

@@ -12,19 +12,38 @@ const token = (i, vocab) => (i * 37 + 11) % vocab;
 // ---- facext -----------------------------------------------------------------------------------------------------------------
 
 let ours;
-async function facext({ model, precision, backend }, shapes) {
-  if (!ours) {
-    ours = await import('/engine/facext_bench.js');
-    await ours.default();
-  }
+let program;
+/** On this page's thread, with helpers beside it; the product does the same in its worker. */
+async function start(threads) {
+  ours = await import('/engine/facext_bench.js');
+  if (threads === 1) return void (await ours.default());
+  const { compiled, memoryOf } = await import('/threads.js');
+  program = await compiled(await bytesOf('../engine/facext_bench_bg.wasm'), threads);
+  if (!program.shared) throw new Error('memory cannot be shared here');
+  program.memory = memoryOf(program.shared);
+  await ours.default({ module_or_path: program.module, more: { facext: { memory: program.memory } } });
+}
+
+/** Once the kernels are in place, which helpers take over. */
+async function help(threads) {
+  const plan = ours.helpers(threads - 1);
+  if (!plan) return;
+  const { startHelpers } = await import('/threads.js');
+  startHelpers((name) => new Worker('/helper.js', { name }), plan, program.module, program.memory);
+}
+
+async function facext({ model, precision, backend, threads }, shapes) {
+  if (!ours) await start(threads);
   const device = backend === 'webgpu' ? 'gpu' : 'cpu';
   const bytes = await bytesOf(`${model}_${precision}.safetensors`);
   if (model === 'enc') {
     const encoder = await ours.Encoder.create(bytes, device);
+    await help(threads);
     const image = await floatsOf('image.f32');
     return { encode: () => encoder.run(image), free: () => encoder.free() };
   }
   const decoder = await ours.Decoder.create(bytes, device);
+  await help(threads);
   const prompt = Uint32Array.from({ length: shapes.context }, (_, i) => token(i, shapes.vocab));
   const next = Uint32Array.of(token(shapes.context, shapes.vocab));
   return {

@@ -3,6 +3,8 @@ import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { ISOLATED } from '../serve.mjs';
 import { startBrowser } from '../tests/harness.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -23,20 +25,32 @@ const OURS = [['facext', 'q4'], ['facext', 'q8'], ['facext', 'fp32']];
 const PEERS = [['ort', 'q4', 'plain'], ['ort', 'q8', 'plain'], ['ort', 'fp32', 'plain']];
 const FUSED = [['ort', 'q4', 'fused'], ['ort', 'fp32', 'fused']];
 
-/** What each part runs. Ours on two threads does not exist yet: the wasm has one. */
+/** What each part runs. */
 export const PARTS = {
   decode: { work: 'decode', rounds: 5, seconds: 0.5, least: 4, contestants: all('wasm', 1, ...OURS, ...PEERS, ...FUSED) },
   prefill: { work: 'prefill', rounds: 3, seconds: 0.5, least: 1, contestants: all('wasm', 1, ...OURS, ...PEERS) },
   encode: { work: 'encode', rounds: 3, seconds: 0.5, least: 1, contestants: all('wasm', 1, ...OURS, ...PEERS) },
-  threads: ['decode', 'prefill', 'encode'].map((work) => ({ work, rounds: 3, seconds: 0.5, least: 1, contestants: all('wasm', 2, ...PEERS, ...(work === 'decode' ? FUSED : [])) })),
+  threads: ['decode', 'prefill', 'encode'].map((work) => ({ work, rounds: 3, seconds: 0.5, least: 1, contestants: all('wasm', 2, ...OURS, ...PEERS, ...(work === 'decode' ? FUSED : [])) })),
   webgpu: { work: 'decode', rounds: 2, seconds: 0, least: 2, contestants: all('webgpu', 1, ['facext', 'q4'], ['ort', 'q4', 'fused'], ['ort', 'fp32', 'fused'], ['ort', 'fp32', 'plain']) },
 };
+
+/** The product's own scripts for several threads. */
+async function threadScripts() {
+  const bundle = async (contents) => {
+    const made = await build({ stdin: { contents, resolveDir: join(HERE, '../src'), loader: 'ts' }, bundle: true, format: 'esm', write: false, logLevel: 'error' });
+    return made.outputFiles[0].text;
+  };
+  return { '/threads.js': await bundle("export * from './threads';"), '/helper.js': await bundle("import { beHelper } from './helper'; beHelper();") };
+}
 
 /** Models, peer, engine and page under one origin, isolated where threads are wanted. */
 async function serve({ models, engine, ort }, isolated) {
   const folders = { models, engine, ort };
+  const scripts = isolated ? await threadScripts() : {};
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url, 'http://x').pathname);
+    const script = scripts[path];
+    if (script) return response.writeHead(200, { 'content-type': 'text/javascript', ...ISOLATED }).end(script);
     const [, folder, name] = /^\/(\w+)\/([\w.-]+)$/.exec(path) ?? [];
     const file = folder ? folders[folder] && join(folders[folder], name) : join(HERE, path === '/' ? 'page.html' : path.slice(1).replaceAll('/', ''));
     if (!file || !existsSync(file)) return response.writeHead(404).end();
@@ -44,7 +58,7 @@ async function serve({ models, engine, ort }, isolated) {
       'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
       'content-length': statSync(file).size,
       'cache-control': 'no-store',
-      ...(isolated ? { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' } : {}),
+      ...(isolated ? ISOLATED : {}),
     });
     createReadStream(file).pipe(response);
   });
@@ -96,8 +110,5 @@ function rate(plan, entries) {
   });
   const best = Math.min(...rows.filter((r) => r.engine.startsWith('onnx') && r.min_ms && !r.note).map((r) => r.min_ms));
   for (const row of rows) row.ratio_to_peer = row.min_ms && !row.note && Number.isFinite(best) ? row.min_ms / best : null;
-  if (plan.contestants[0].threads > 1) {
-    rows.unshift({ ...rows[0], engine: 'facext', min_ms: null, median_ms: null, runs: 0, error: null, ratio_to_peer: null, note: 'n/a: the wasm has one thread' });
-  }
   return rows;
 }

@@ -3,6 +3,7 @@ declare module '#pkg/facext.js' {
   const engine: import('./protocol').EngineModule;
   export default engine.default;
   export const Engine: import('./protocol').EngineModule['Engine'];
+  export const helpers: import('./protocol').EngineModule['helpers'];
 }
 declare module '#wasm?url' {
   const url: string;

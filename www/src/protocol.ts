@@ -4,6 +4,7 @@
  * The engine half mirrors the Rust crate's web bindings; the page never computes any of it. Coordinates are pixels of the
  * upright photo (EXIF orientation applied, origin top left) everywhere.
  */
+import type { HelpersPlan, Program } from './threads';
 
 /** `[x, y, width, height]` in pixels of the upright photo. */
 export type Box = [number, number, number, number];
@@ -30,6 +31,8 @@ export interface DeviceInfo {
   name: string;
   /** Stable code: why this device. Worded in `words.ts`. */
   reason: string;
+  /** Of the processor. */
+  threads: number;
 }
 
 export interface Region {
@@ -164,7 +167,9 @@ export type EngineEvent =
 
 /** What the wasm package exports (`wasm-bindgen --target web`). */
 export interface EngineModule {
-  default(input?: { module_or_path: WebAssembly.Module | string }): Promise<unknown>;
+  default(input?: { module_or_path: WebAssembly.Module | string; more?: WebAssembly.Imports }): Promise<unknown>;
+  /** Makes room for helpers; undefined where memory is not shared. */
+  helpers(count: number): HelpersPlan | undefined;
   Engine: { create(manifest: string, device: string): Promise<Engine> };
 }
 
@@ -198,7 +203,7 @@ export interface Prepared {
   store: StoreKind;
   /** Kept by the page, so that a replacement worker needs no network. */
   manifest: string;
-  module: WebAssembly.Module;
+  program: Program;
 }
 
 export interface Ready {
@@ -216,8 +221,10 @@ export type ProgressEvent =
 export type WorkerEvent = EngineEvent | ProgressEvent;
 
 export interface PrepareArgs {
-  /** Absolute URL of the wasm file, or the module that an earlier worker compiled. */
-  wasm: string | WebAssembly.Module;
+  /** Absolute URL of the wasm file, or what an earlier worker compiled. */
+  wasm: string | Program;
+  /** How many threads the engine may have. */
+  threads: number;
   /** Absolute URL of the weights directory, with a trailing slash. */
   weightsBase: string;
   device: string;

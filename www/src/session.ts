@@ -7,6 +7,7 @@
  * already loaded stands by, and the compiled wasm and the manifest are kept here: a replacement needs no network.
  */
 import { Fault, isFatal, throwIfAborted, toFault } from './fault';
+import { threadsHere } from './threads';
 import type { Call, DeviceInfo, Opened, PartMap, PrepareArgs, Prepared, Ready, Region, Reply, Report, Request, WorkerEvent } from './protocol';
 
 /** How long a worker may take to obey a stop before it is terminated; the rest of the 200 ms is for the page. */
@@ -52,6 +53,8 @@ export class Session {
   private pending = new Map<number, Pending>();
   private nextId = 1;
   private prepared: Prepared | null = null;
+  /** One after a crash: helpers are the first thing to do without. */
+  private threads = threadsHere();
   private loaded: Ready | null = null;
   /** How far the present worker has come. */
   private level: 'none' | 'prepared' | 'loaded' = 'none';
@@ -184,6 +187,7 @@ export class Session {
       const fault = toFault(thrown);
       if (!isFatal(fault.code)) throw fault;
       this.drop(fault);
+      this.threads = 1;
       throwIfAborted(options.signal);
       options.onEvent?.({ type: 'restart', code: fault.code });
     }
@@ -195,7 +199,8 @@ export class Session {
   private async reachPrepared(options: CallOptions): Promise<Prepared> {
     if (this.prepared && this.level !== 'none') return this.prepared;
     const args: PrepareArgs = {
-      wasm: this.prepared?.module ?? this.options.wasmUrl,
+      wasm: this.prepared?.program ?? this.options.wasmUrl,
+      threads: this.threads,
       weightsBase: this.options.weightsBase,
       device: this.options.device,
       ...(this.prepared ? { manifest: this.prepared.manifest } : {}),

@@ -116,7 +116,7 @@ export const en = {
   },
 
   deviceOn: (what: string) => `Computed on: ${what}.`,
-  deviceKinds: { cpu: 'Processor (WebAssembly, one thread)', gpu: 'Graphics processor' },
+  deviceKinds: { cpu: (threads: number) => `Processor (WebAssembly, ${threads === 1 ? 'one thread' : `${threads} threads`})`, gpu: () => 'Graphics processor' },
   deviceJoin: (what: string, why: string) => `${what}: ${why}`,
   /** Why this device, by the engine's reason code. */
   deviceReasons: {

@@ -102,7 +102,7 @@ export const zh: Words = {
   },
 
   deviceOn: (what) => `计算设备：${what}。`,
-  deviceKinds: { cpu: '处理器（WebAssembly，单线程）', gpu: '图形处理器' },
+  deviceKinds: { cpu: (threads) => `处理器（WebAssembly，${threads === 1 ? '单线程' : `${threads} 线程`}）`, gpu: () => '图形处理器' },
   deviceJoin: (what, why) => `${what}，${why}`,
   deviceReasons: {
     chosen: '按要求使用',

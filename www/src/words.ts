@@ -70,7 +70,7 @@ export function noFaceWords(w: Words, reason: string | null): string {
 export const TASKS: readonly (Task & ('age' | 'toe' | 'loc'))[] = ['age', 'toe', 'loc'];
 
 export function deviceWords(w: Words, device: DeviceInfo): string {
-  const what = `${w.deviceKinds[device.kind]}${device.kind === 'gpu' && device.name ? ` (${device.name})` : ''}`;
+  const what = `${w.deviceKinds[device.kind](device.threads)}${device.kind === 'gpu' && device.name ? ` (${device.name})` : ''}`;
   return w.deviceOn(w.deviceJoin(what, w.deviceReasons[device.reason] ?? device.reason.replaceAll('_', ' ')));
 }
 

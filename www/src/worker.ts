@@ -4,11 +4,16 @@
  * Steps: `prepare` (compile the wasm, read the manifest, choose the device, measure what is missing) → `load` (weights in, engine built) →
  * `open` a photo → `analyze` it, any number of times. After `load` it asks nothing of any network. A wasm panic may leave a promise that
  * never settles, so the worker also reports uncaught errors as a crash: the page then replaces the whole worker.
+ *
+ * Started by another such worker under the name of a helper, it is one (`helper.ts`): one file, so that bundlers need to know of one.
  */
-import initWasm, { Engine as EngineClass } from '#pkg/facext.js';
+import initWasm, { Engine as EngineClass, helpers } from '#pkg/facext.js';
 import { Fault, toFault } from './fault';
 import type { Call, Engine, PrepareArgs, Prepared, Problem, Ready, Reply } from './protocol';
+import { beHelper } from './helper';
+import { trusted } from './spawn';
 import { openStore, type Store } from './store';
+import { compiled, HELPER, memoryOf, startHelpers, type Program } from './threads';
 import { unzipped } from './unzip';
 import { addAll, measure } from './weights';
 
@@ -44,21 +49,26 @@ function crash(thrown: unknown): void {
   const code = fault.code === 'device.lost' ? fault.code : 'worker.crashed';
   post({ type: 'crash', error: { code, detail: lastPanic || fault.detail } });
 }
-self.addEventListener('error', (event) => crash(event.error ?? event.message));
-self.addEventListener('unhandledrejection', (event) => crash(event.reason));
+if (self.name === HELPER) beHelper();
+else listen();
 
-self.addEventListener('message', (message: MessageEvent<Call>) => {
-  const call = message.data;
-  if (call.type === 'cancel') {
-    aborts.get(call.target)?.abort();
-    held?.stopper.stop();
-    return;
-  }
-  run(call).then(
-    (value) => post({ id: call.id, type: 'done', value }),
-    (thrown) => post({ id: call.id, type: 'error', error: problem(thrown) }),
-  );
-});
+function listen(): void {
+  self.addEventListener('error', (event) => crash(event.error ?? event.message));
+  self.addEventListener('unhandledrejection', (event) => crash(event.reason));
+
+  self.addEventListener('message', (message: MessageEvent<Call>) => {
+    const call = message.data;
+    if (call.type === 'cancel') {
+      aborts.get(call.target)?.abort();
+      held?.stopper.stop();
+      return;
+    }
+    run(call).then(
+      (value) => post({ id: call.id, type: 'done', value }),
+      (thrown) => post({ id: call.id, type: 'error', error: problem(thrown) }),
+    );
+  });
+}
 
 function problem(thrown: unknown): Problem {
   const fault = toFault(thrown);
@@ -89,15 +99,15 @@ function need(): Held {
   return held;
 }
 
-async function prepare({ wasm, weightsBase, device, manifest }: PrepareArgs): Promise<Prepared> {
-  const module = typeof wasm === 'string' ? await compile(wasm) : wasm;
-  await initWasm({ module_or_path: module });
+async function prepare({ wasm, weightsBase, device, manifest, threads }: PrepareArgs): Promise<Prepared> {
+  const program = typeof wasm === 'string' ? await compile(wasm, threads) : wasm;
+  await start(program, threads);
   const text = manifest ?? (await fetchManifest(new URL('manifest.json', weightsBase).href));
   const create = () => EngineClass.create(text, device);
   const engine = await create();
   const store = await openStore(weightsBase);
   held = { engine, stopper: engine.stopper(), create, spent: false, store, weightsBase, added: new Set() };
-  return { device: engine.device(), ...(await measure(engine, store, held.added)), store: store.kind, manifest: text, module };
+  return { device: engine.device(), ...(await measure(engine, store, held.added)), store: store.kind, manifest: text, program };
 }
 
 async function load(id: number): Promise<Ready> {
@@ -129,12 +139,22 @@ async function load(id: number): Promise<Ready> {
   }
 }
 
-async function compile(url: string): Promise<WebAssembly.Module> {
+async function start({ module, shared }: Program, threads: number): Promise<void> {
+  if (!shared) return void (await initWasm({ module_or_path: module }));
+  const memory = memoryOf(shared);
+  await initWasm({ module_or_path: module, more: { facext: { memory } } });
+  const plan = helpers(threads - 1);
+  if (plan) startHelpers((name) => new Worker(trusted(self.location.href), { type: 'module', name }), plan, module, memory);
+}
+
+async function compile(url: string, threads: number): Promise<Program> {
   const answer = await fetchOk(url, 'program.missing');
   if (!answer.body) throw new Fault('program.missing', new URL(url).pathname);
   try {
     // A response of our own: the host may serve the file with any MIME type.
-    return await WebAssembly.compileStreaming(new Response(await unzipped(answer.body), { headers: { 'content-type': 'application/wasm' } }));
+    const plain = new Response(await unzipped(answer.body), { headers: { 'content-type': 'application/wasm' } });
+    if (threads > 1) return await compiled(new Uint8Array(await plain.arrayBuffer()), threads);
+    return { module: await WebAssembly.compileStreaming(plain) };
   } catch (thrown) {
     // A connection that was cut, or a file that cannot be unzipped; what the compiler refuses is another error.
     if (thrown instanceof TypeError) throw new Fault('download.failed', new URL(url).pathname);

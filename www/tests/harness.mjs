@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deflateSync, crc32 } from 'node:zlib';
 import { chromium } from 'playwright-core';
-import { handler } from '../serve.mjs';
+import { handler, ISOLATED } from '../serve.mjs';
 
 export const WWW = fileURLToPath(new URL('..', import.meta.url));
 /** Not in git: the built fake page and screenshots. */
@@ -60,11 +60,11 @@ export function fakeWeights(fake = {}, shardBytes = 300_000) {
  *   slow: milliseconds     pause before each 32 kB of a weights file
  *   dead: true             every connection for a weights file breaks at once
  *   noRange: true          Range is ignored
- * `prelude` is script put at the head of the worker, to take a browser feature away from it.
+ * `prelude` is script put at the head of the worker, to take a browser feature away from it. `isolated` pages may share memory.
  */
-export async function startServer({ fake = {}, base = '/', shardBytes, prelude, root } = {}) {
+export async function startServer({ fake = {}, base = '/', shardBytes, prelude, root, isolated } = {}) {
   const weights = fakeWeights(fake, shardBytes);
-  const pages = handler({ root: root ?? fakeDist(), base });
+  const pages = handler({ root: root ?? fakeDist(), base, isolated });
   const log = [];
   const faults = { cut: {}, stall: {}, missing: new Set(), flip: {}, slow: 0, dead: false, noRange: false };
   const server = createServer(async (request, response) => {
@@ -88,7 +88,7 @@ export async function startServer({ fake = {}, base = '/', shardBytes, prelude, 
     request.url = url.pathname + url.search;
     if (prelude && /\/worker-[^/]*\.js$/.test(url.pathname)) {
       const script = readFileSync(join(root ?? fakeDist(), url.pathname.slice(base.length)), 'utf8');
-      return response.writeHead(200, { 'content-type': 'text/javascript' }).end(`${prelude}\n${script}`);
+      return response.writeHead(200, { 'content-type': 'text/javascript', ...(isolated ? ISOLATED : {}) }).end(`${prelude}\n${script}`);
     }
     const name = !root && url.pathname.startsWith(`${base}weights/`) ? url.pathname.slice(`${base}weights/`.length) : null;
     if (name === null) return pages(request, response);

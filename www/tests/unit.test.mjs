@@ -27,6 +27,43 @@ test('run-length masks decode as pycocotools encoded them', async () => {
   }
 });
 
+test('a memory that can be shared is put into a wasm, its data apart, and broken files are refused', async () => {
+  const { withSharedMemory, memoryOf } = await load('threads.ts');
+  // (import "a" "f" (func)), (memory (export "m") 2), a function that stores 7 at 8, data "hi" at 70000.
+  const wasm = Uint8Array.of(
+    0, 97, 115, 109, 1, 0, 0, 0, // magic, version
+    1, 4, 1, 0x60, 0, 0, // types
+    2, 7, 1, 1, 97, 1, 102, 0, 0, // imports
+    3, 2, 1, 0, // functions
+    5, 3, 1, 0, 2, // memory
+    7, 9, 2, 1, 109, 2, 0, 1, 103, 0, 1, // exports
+    10, 11, 1, 9, 0, 0x41, 8, 0x41, 7, 0x36, 2, 0, 0x0b, // code
+    11, 10, 1, 0, 0x41, 0xf0, 0xa2, 4, 0x0b, 2, 104, 105, // data
+  );
+  const { bytes, ...shared } = withSharedMemory(wasm);
+  assert.deepEqual([shared.pages, shared.data], [2, [{ at: 70000, bytes: Uint8Array.of(104, 105) }]]);
+  const memory = memoryOf(shared);
+  assert.ok(memory.buffer instanceof SharedArrayBuffer);
+  const module = await WebAssembly.compile(bytes);
+  // Twice, as an owner and a helper do: what one writes the other sees, and data is not written again.
+  new Uint8Array(memory.buffer)[70000] = 72;
+  const { exports } = await WebAssembly.instantiate(module, { a: { f() {} }, facext: { memory } });
+  exports.g();
+  await WebAssembly.instantiate(module, { a: { f() {} }, facext: { memory } });
+  assert.deepEqual([...new Uint8Array(memory.buffer, 70000, 2)], [72, 105]);
+  assert.equal(new Int32Array(memory.buffer)[2], 7);
+  // Whatever is cut off or changed: an error or a module that the engine checks, never a hang.
+  for (let at = 0; at < wasm.length; at++) {
+    for (const broken of [wasm.slice(0, at), wasm.map((b, i) => (i === at ? b ^ 0xff : b))]) {
+      try {
+        withSharedMemory(broken);
+      } catch (thrown) {
+        assert.ok(thrown instanceof RangeError || thrown instanceof TypeError, String(thrown));
+      }
+    }
+  }
+});
+
 test('broken run-length strings end quietly', async () => {
   const { rasterise } = await load('rle.ts');
   for (const counts of ['', ' ', 'oooooooooooooooooooooooooooo', '\u{1f600}', '0000~~~~', 'PPPPPPPP']) {

@@ -22,6 +22,16 @@ pub struct Room {
     mixed: Vec<f32>,
 }
 
+impl Room {
+    /// Room for keys of `d` values, `n` of them, so that [`attend`] allocates nothing.
+    pub fn new(n: usize, d: usize) -> Self {
+        let step = 2 * Isa::detect().lanes();
+        let (wide, deep) = (n.next_multiple_of(step), d.next_multiple_of(step));
+        let [q, keys, values, scores, mixed] = [GROUP * d, d * wide, n * deep, GROUP * wide, GROUP * deep].map(Vec::with_capacity);
+        Self { q, keys, values, scores, mixed }
+    }
+}
+
 /// One head: `softmax(q · kᵀ / √d + bias) · v` of `m` queries over `n` keys.
 ///
 /// # Arguments

@@ -10,6 +10,7 @@
 //! computed together are therefore bit for bit those that are computed one by one (`tests/quant_cpu.rs`).
 
 use super::math::{LEAST, largest, pair, round16};
+use super::share::{self, Shared};
 use super::simd::{Base, Simd, plain::Plain};
 use super::{Isa, Packed, relaxed};
 use crate::quant::BLOCK;
@@ -19,8 +20,9 @@ const PAIRS: usize = BLOCK / 2;
 /// Rows that pass over a panel of outputs together.
 const ROWS: usize = 64;
 /// Multiply-adds below which a second thread costs more than it brings (some 30 µs of work).
-#[cfg(feature = "native")]
 const PARALLEL_FROM: usize = 1 << 19;
+/// Widths of panels are multiples of this: whole registers and cache lines.
+const STEP: usize = 64;
 
 /// Rows of activations, rounded, in the order in which words hold their weights.
 pub struct Inputs {
@@ -107,91 +109,42 @@ pub fn products(x: &Inputs, work: &mut [(Packed<'_>, &mut [f32])]) {
     if x.m == 0 {
         return;
     }
-    let isa = x.isa;
-    #[cfg(feature = "native")]
-    {
-        let outputs: usize = work.iter().map(|(w, _)| w.n).sum();
-        let threads = rayon::current_num_threads();
-        if threads > 1 && x.m * x.k * outputs >= PARALLEL_FROM {
-            return parallel(isa, x, work, outputs.div_ceil(threads));
+    let outputs: usize = work.iter().map(|(w, _)| w.n).sum();
+    let threads = if x.m * x.k * outputs >= PARALLEL_FROM { share::threads() } else { 1 };
+    // At least one panel a thread.
+    let width = panel_width(x.m).min(outputs.div_ceil(threads).next_multiple_of(STEP));
+    let work: Vec<(Packed<'_>, Shared<'_, f32>)> = work.iter_mut().map(|(w, y)| (*w, Shared::new(y))).collect();
+    let panels: Vec<(usize, usize)> =
+        work.iter().enumerate().flat_map(|(id, (w, _))| (0..w.n).step_by(width).map(move |from| (id, from))).collect();
+    let room = if x.m == 1 { 0 } else { x.m.min(ROWS) * width };
+    let mut rooms = share::rooms(threads > 1, || vec![0.0f32; room]);
+    share::each(panels.len(), &mut rooms, |part, at| {
+        let (id, from) = panels[at];
+        let (w, y) = &work[id];
+        let len = width.min(w.n - from);
+        if x.m == 1 {
+            // SAFETY: panels do not overlap.
+            let y = unsafe { y.some(from, len) };
+            y.fill(0.0);
+            return panel(x.isa, x, w, [0, 1, from, len], y);
         }
-    }
-    let mut part = Vec::new();
-    for (w, y) in work {
-        let width = panel_width(x.m);
-        for from in (0..w.n).step_by(width) {
-            let len = width.min(w.n - from);
-            if x.m == 1 {
-                y[from..from + len].fill(0.0);
-                panel(isa, x, w, [0, 1, from, len], &mut y[from..from + len]);
-            } else {
-                rows(isa, x, w, from, len, &mut part, |row, values| y[row * w.n + from..][..len].copy_from_slice(values));
+        for row in (0..x.m).step_by(ROWS) {
+            let count = ROWS.min(x.m - row);
+            let part = &mut part[..count * len];
+            part.fill(0.0);
+            panel(x.isa, x, w, [row, count, from, len], part);
+            for (i, values) in part.chunks_exact(len).enumerate() {
+                // SAFETY: as above.
+                unsafe { y.some((row + i) * w.n + from, len) }.copy_from_slice(values);
             }
         }
-    }
+    });
 }
 
 /// Outputs of a panel: the sums of all its rows stay in the nearer caches, the streams of words stay long. Whole registers, so that
 /// an output is summed by the same instructions however panels are cut.
 fn panel_width(m: usize) -> usize {
-    (16384 / m.min(ROWS)).clamp(256, 2048) / 64 * 64
-}
-
-/// One panel of columns for all rows, handed over row by row.
-fn rows(isa: Isa, x: &Inputs, w: &Packed<'_>, from: usize, len: usize, part: &mut Vec<f32>, mut done: impl FnMut(usize, &[f32])) {
-    for row in (0..x.m).step_by(ROWS) {
-        let count = ROWS.min(x.m - row);
-        part.clear();
-        part.resize(count * len, 0.0);
-        panel(isa, x, w, [row, count, from, len], part);
-        for (i, values) in part.chunks_exact(len).enumerate() {
-            done(row + i, values);
-        }
-    }
-}
-
-#[cfg(feature = "native")]
-fn parallel(isa: Isa, x: &Inputs, work: &mut [(Packed<'_>, &mut [f32])], share: usize) {
-    use rayon::prelude::*;
-    if x.m == 1 {
-        // At least one panel a thread, in whole cache lines of outputs.
-        let width = share.next_multiple_of(64).min(panel_width(1));
-        let jobs: Vec<_> = work
-            .iter_mut()
-            .flat_map(|(w, y)| {
-                let w = *w;
-                y.chunks_mut(width).enumerate().map(move |(i, y)| (w, i * width, y))
-            })
-            .collect();
-        jobs.into_par_iter().for_each(|(w, from, y)| {
-            y.fill(0.0);
-            panel(isa, x, &w, [0, 1, from, y.len()], y);
-        });
-        return;
-    }
-    let width = share.next_multiple_of(64).min(panel_width(x.m));
-    let jobs: Vec<_> = work
-        .iter()
-        .enumerate()
-        .flat_map(|(id, (w, _))| {
-            let w = *w;
-            (0..w.n).step_by(width).map(move |from| (id, w, from, width.min(w.n - from)))
-        })
-        .collect();
-    let done: Vec<_> = jobs
-        .into_par_iter()
-        .map(|(id, w, from, len)| {
-            let (mut all, mut part) = (Vec::with_capacity(x.m * len), Vec::new());
-            rows(isa, x, &w, from, len, &mut part, |_, values| all.extend_from_slice(values));
-            (id, from, len, all)
-        })
-        .collect();
-    for (id, from, len, all) in done {
-        let (w, y) = &mut work[id];
-        for (row, values) in all.chunks_exact(len).enumerate() {
-            y[row * w.n + from..][..len].copy_from_slice(values);
-        }
-    }
+    (16384 / m.min(ROWS)).clamp(256, 2048) / STEP * STEP
 }
 
 /// Adds outputs `from .. from + len` of rows `row .. row + count` to `out [count, len]`; `at = [row, count, from, len]`.

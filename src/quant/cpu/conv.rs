@@ -2,6 +2,10 @@
 //! 3×3 directly.
 
 use super::fixed::{Order, Rows, Weight, product};
+use super::share;
+
+/// Multiply-adds below which a second thread costs more than it brings.
+const PARALLEL_FROM: usize = 1 << 18;
 
 /// Shape of a convolution; height and width alike.
 #[derive(Debug, Clone, Copy)]
@@ -134,12 +138,7 @@ pub fn depthwise(s: Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, fini
     if out.is_empty() {
         return out;
     }
-    #[cfg(feature = "native")]
-    {
-        use rayon::prelude::*;
-        out.par_chunks_exact_mut(columns * c).enumerate().for_each(|(i, out)| line(i, out));
-    }
-    #[cfg(not(feature = "native"))]
-    out.chunks_exact_mut(columns * c).enumerate().for_each(|(i, out)| line(i, out));
+    let mut rooms = share::rooms(out.len() * cells >= PARALLEL_FROM, || ());
+    share::pieces(&mut out, columns * c, &mut rooms, |(), i, out| line(i, out));
     out
 }

@@ -4,7 +4,11 @@
 //! Every function works row by row, so that a row's result does not depend on the rows beside it (see [`super::blocks`]).
 
 use super::math::{exp_negative, silu};
+use super::share;
 use super::simd::{Base, Simd};
+
+/// Multiply-adds of an attention (one of its two products) below which a second thread costs more than it brings.
+const PARALLEL_FROM: usize = 1 << 18;
 
 /// Width of a group of sums.
 const GROUP: usize = 8;
@@ -194,34 +198,28 @@ pub fn attention([q, k, v]: [&[f32]; 3], at: &Rotary, start: usize, sizes: Heads
     let scale = 1.0 / (head as f32).sqrt();
     let (keys, values) = (&*keys, &*values);
     let mut out = vec![0.0; q.len()];
-    let one = |p: usize, out: &mut [f32]| {
-        let (mut rotated, mut scores) = (vec![0.0; repeat * head], Vec::new());
-        for (h, out) in out.chunks_exact_mut(repeat * head).enumerate() {
-            let q = &q[(p * kv + h) * repeat * head..][..repeat * head];
-            for (q, to) in q.chunks_exact(head).zip(rotated.chunks_exact_mut(head)) {
-                at.rotate(q, p, scale, to);
-            }
-            let (keys, values) = (&keys[h * capacity * head..], &values[h * capacity * head..]);
-            let length = start + p + 1;
-            match repeat {
-                2 => attend::<2>(&rotated, keys, values, length, &mut scores, out),
-                3 => attend::<3>(&rotated, keys, values, length, &mut scores, out),
-                4 => attend::<4>(&rotated, keys, values, length, &mut scores, out),
-                _ => {
-                    for (q, out) in rotated.chunks_exact(head).zip(out.chunks_exact_mut(head)) {
-                        attend::<1>(q, keys, values, length, &mut scores, out);
-                    }
+    let worth = q.len() * (start + t.div_ceil(2)) >= PARALLEL_FROM;
+    let mut rooms = share::rooms(worth, || (vec![0.0; repeat * head], Vec::with_capacity((start + t) * repeat)));
+    // A position's heads that share keys, one after another: `[t, kv]` jobs.
+    share::pieces(&mut out, repeat * head, &mut rooms, |(rotated, scores): &mut (Vec<f32>, Vec<f32>), i, out| {
+        let (p, h) = (i / kv, i % kv);
+        let q = &q[i * repeat * head..][..repeat * head];
+        for (q, to) in q.chunks_exact(head).zip(rotated.chunks_exact_mut(head)) {
+            at.rotate(q, p, scale, to);
+        }
+        let (keys, values) = (&keys[h * capacity * head..], &values[h * capacity * head..]);
+        let length = start + p + 1;
+        match repeat {
+            2 => attend::<2>(rotated, keys, values, length, scores, out),
+            3 => attend::<3>(rotated, keys, values, length, scores, out),
+            4 => attend::<4>(rotated, keys, values, length, scores, out),
+            _ => {
+                for (q, out) in rotated.chunks_exact(head).zip(out.chunks_exact_mut(head)) {
+                    attend::<1>(q, keys, values, length, scores, out);
                 }
             }
         }
-    };
-    #[cfg(feature = "native")]
-    if t > 1 {
-        use rayon::prelude::*;
-        out.par_chunks_exact_mut(heads * head).enumerate().for_each(|(p, out)| one(p, out));
-        return out;
-    }
-    out.chunks_exact_mut(heads * head).enumerate().for_each(|(p, out)| one(p, out));
+    });
     out
 }
 

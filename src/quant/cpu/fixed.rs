@@ -7,6 +7,7 @@
 
 use super::Isa;
 use super::math::{LEAST, largest, pair, round16};
+use super::share;
 use super::simd::{Base, Simd};
 
 /// Largest rounded activation and weight: 64 · 8191 · 4095 < 2^31.
@@ -16,6 +17,8 @@ const TOP_W: f32 = 4095.0;
 const CHUNK: usize = 32;
 /// Rows of a tile; what is done together has a multiple of them.
 const ROWS: usize = 4;
+/// Multiply-adds below which a second thread costs more than it brings.
+const PARALLEL_FROM: usize = 1 << 19;
 /// Bytes of activations that pass over all panels while they are in the second-level cache.
 const PASS: usize = 256 * 1024;
 
@@ -111,7 +114,13 @@ pub struct Rows {
 impl Rows {
     /// Room for rows of `k` values.
     pub fn new(k: usize, m: usize) -> Self {
-        Self { k, pairs: Vec::with_capacity(m.next_multiple_of(ROWS) * k.div_ceil(2)), scales: Vec::with_capacity(m), patch: vec![0.0; k] }
+        let m = m.next_multiple_of(ROWS);
+        Self { k, pairs: Vec::with_capacity(m * k.div_ceil(2)), scales: Vec::with_capacity(m), patch: vec![0.0; k] }
+    }
+
+    fn clear(&mut self) {
+        self.pairs.clear();
+        self.scales.clear();
     }
 
     /// Rounds one more row of `k` values.
@@ -125,7 +134,7 @@ impl Rows {
         self.scales.push(if top.is_finite() { top / TOP_X } else { f32::NAN });
     }
 
-    /// Rounds one more row, which `write` puts together; it finds there what it wrote last.
+    /// Rounds one more row, which `write` puts together; it finds there what was written last.
     pub fn push_with(&mut self, write: impl FnOnce(&mut [f32])) {
         let mut patch = std::mem::take(&mut self.patch);
         write(&mut patch);
@@ -160,26 +169,18 @@ pub fn product(
         return;
     }
     let pass = (PASS / (2 * w.k.max(1))).clamp(ROWS, m.max(ROWS)).next_multiple_of(ROWS);
-    let some = |from: usize, out: &mut [f32]| {
-        let count = out.len() / w.n;
-        let mut rows = Rows::new(w.k, count);
-        (from..from + count).for_each(|i| fill(i, &mut rows));
+    let threads = if m * w.k * w.n >= PARALLEL_FROM { share::threads() } else { 1 };
+    let pass = pass.min(m.div_ceil(threads).next_multiple_of(ROWS));
+    let mut rooms = share::rooms(threads > 1, || Rows::new(w.k, pass));
+    share::pieces(out, pass * w.n, &mut rooms, |rows, i, out| {
+        let (from, count) = (i * pass, out.len() / w.n);
+        rows.clear();
+        (from..from + count).for_each(|i| fill(i, rows));
         assert_eq!(rows.scales.len(), count, "one row each");
         rows.fill();
-        tiles(&rows, count, w, bias, out);
+        tiles(rows, count, w, bias, out);
         out.chunks_exact_mut(w.n).enumerate().for_each(|(i, row)| finish(from + i, row));
-    };
-    #[cfg(feature = "native")]
-    {
-        let threads = rayon::current_num_threads();
-        if threads > 1 && m * w.k * w.n >= 1 << 19 {
-            use rayon::prelude::*;
-            let share = m.div_ceil(threads).next_multiple_of(ROWS).min(pass);
-            out.par_chunks_mut(share * w.n).enumerate().for_each(|(i, out)| some(i * share, out));
-            return;
-        }
-    }
-    out.chunks_mut(pass * w.n).enumerate().for_each(|(i, out)| some(i * pass, out));
+    });
 }
 
 fn tiles(x: &Rows, m: usize, w: &Weight, bias: Option<&[f32]>, out: &mut [f32]) {

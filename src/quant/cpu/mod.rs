@@ -1,5 +1,5 @@
-//! The CPU kernels: SIMD128 and where there is relaxed SIMD in wasm, on one thread; natively AVX2, or AVX-512 with VNNI where the machine has it, on all
-//! threads; plain arrays elsewhere. They know slices, not tensors; `quant::op` and the model hand those in.
+//! The CPU kernels: SIMD128 in wasm, and relaxed SIMD where there is; natively AVX2, or AVX-512 with VNNI where the machine has it; plain
+//! arrays elsewhere. All on as many threads as there are ([`share`]). They know slices, not tensors; `quant::op` and the model hand those in.
 
 #![allow(clippy::needless_range_loop, reason = "registers and groups of sums are indexed alike side by side")]
 
@@ -10,6 +10,7 @@ pub mod decoder;
 pub mod fixed;
 pub mod math;
 pub mod relaxed;
+pub mod share;
 mod simd;
 
 use super::format::BLOCK;

@@ -42,6 +42,9 @@ export default async function init({ module_or_path }) {
   await WebAssembly.instantiate(module_or_path, {});
 }
 
+/** The stand-in has one thread. */
+export function helpers() {}
+
 export class Engine {
   #manifest;
   #fake;
@@ -245,13 +248,13 @@ function block(ms) {
 }
 
 async function probe(asked) {
-  const cpu = (reason) => ({ kind: 'cpu', name: 'WebAssembly', reason });
+  const cpu = (reason) => ({ kind: 'cpu', name: 'WebAssembly', reason, threads: 1 });
   if (asked === 'cpu') return cpu('chosen');
   if (!navigator.gpu) return cpu('no_webgpu');
   const adapter = await navigator.gpu.requestAdapter().catch(() => null);
   if (!adapter) return cpu('no_adapter');
   if (asked !== 'gpu') return cpu('fallback_adapter');
-  return { kind: 'gpu', name: adapter.info?.description ?? '', reason: 'chosen' };
+  return { kind: 'gpu', name: adapter.info?.description ?? '', reason: 'chosen', threads: 1 };
 }
 
 /** An ellipse as a COCO compressed run-length mask. */

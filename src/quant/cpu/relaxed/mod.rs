@@ -22,6 +22,10 @@ pub(super) const TOP_8: f32 = 8191.0;
 #[cfg(target_arch = "wasm32")]
 pub const MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/relaxed.wasm"));
 
+/// The same for a memory that threads share, of at most 1 GiB.
+#[cfg(target_arch = "wasm32")]
+pub const SHARED_MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/relaxed_shared.wasm"));
+
 /// One block of activations as digits, in the order in which words hold their weights.
 pub(super) fn digits(block: &[f32; BLOCK], inverse: f32, bits: usize) -> [i32; DIGITS] {
     let value = |i: usize| i32::from(round16(block[i], inverse) as i16);
