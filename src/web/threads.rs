@@ -2,7 +2,7 @@
 //! other sites and so may share memory.
 //!
 //! There is one wasm file. The worker that owns the engine declares its memory shared before it compiles it, and gives the same compiled
-//! module to helpers, who instantiate it on that memory with a stack of their own (`www/src/threads.ts`). The code knows neither locks nor
+//! module to helpers, who instantiate it on that memory with a stack of their own (`www/src/shared-memory.ts`). The code knows neither locks nor
 //! storage that belongs to a thread, so a helper runs jobs and nothing else; the allocator below stops one that tries.
 //!
 //! The protocol, on words of one block: `CLAIM` holds the number of the task (upper half) and of the next job (lower half); whoever

@@ -18,7 +18,7 @@ async function start(threads) {
   ours = await import('/engine/facext_bench.js');
   if (threads === 1) return void (await ours.default());
   const { compiled, memoryOf } = await import('/threads.js');
-  program = await compiled(await bytesOf('../engine/facext_bench_bg.wasm'), threads);
+  program = await compiled(await bytesOf('../engine/facext_bench_bg.wasm'));
   if (!program.shared) throw new Error('memory cannot be shared here');
   program.memory = memoryOf(program.shared);
   await ours.default({ module_or_path: program.module, more: { facext: { memory: program.memory } } });

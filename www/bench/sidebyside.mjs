@@ -40,7 +40,7 @@ async function threadScripts() {
     const made = await build({ stdin: { contents, resolveDir: join(HERE, '../src'), loader: 'ts' }, bundle: true, format: 'esm', write: false, logLevel: 'error' });
     return made.outputFiles[0].text;
   };
-  return { '/threads.js': await bundle("export * from './threads';"), '/helper.js': await bundle("import { beHelper } from './helper'; beHelper();") };
+  return { '/threads.js': await bundle("export * from './shared-memory';"), '/helper.js': await bundle("import { help } from './helper'; addEventListener('message', ({ data }) => help(data));") };
 }
 
 /** Models, peer, engine and page under one origin, isolated where threads are wanted. */

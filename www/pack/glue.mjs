@@ -1,4 +1,4 @@
-// Makes wasm-bindgen's glue fit for a memory that threads share (src/threads.ts): the wasm is built with a memory of its own, so the glue
+// Makes wasm-bindgen's glue fit for a memory that threads share (src/shared-memory.ts): the wasm is built with a memory of its own, so the glue
 // does not know. Works with both.
 //
 //   node pack/glue.mjs FILE.js

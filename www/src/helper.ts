@@ -19,12 +19,8 @@ interface Exports {
   __stack_pointer: WebAssembly.Global;
 }
 
-/** Answers the one message that a helper gets. */
-export function beHelper(): void {
-  self.addEventListener('message', (message: MessageEvent<HelperStart>) => help(message.data), { once: true });
-}
-
-function help(start: HelperStart): never {
+/** Begins; never returns. */
+export function help(start: HelperStart): never {
   const { memory, slot, block } = start;
   const words = new Int32Array(memory.buffer, block, FAILED + 1);
   try {

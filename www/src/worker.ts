@@ -10,10 +10,9 @@
 import initWasm, { Engine as EngineClass, helpers } from '#pkg/facext.js';
 import { Fault, toFault } from './fault';
 import type { Call, Engine, PrepareArgs, Prepared, Problem, Ready, Reply } from './protocol';
-import { beHelper } from './helper';
 import { trusted } from './spawn';
 import { openStore, type Store } from './store';
-import { compiled, HELPER, memoryOf, startHelpers, type Program } from './threads';
+import { HELPER, type HelperStart, type Program } from './threads';
 import { unzipped } from './unzip';
 import { addAll, measure } from './weights';
 
@@ -49,7 +48,8 @@ function crash(thrown: unknown): void {
   const code = fault.code === 'device.lost' ? fault.code : 'worker.crashed';
   post({ type: 'crash', error: { code, detail: lastPanic || fault.detail } });
 }
-if (self.name === HELPER) beHelper();
+// The listener is there at once, because the message is, too.
+if (self.name === HELPER) self.addEventListener('message', async ({ data }: MessageEvent<HelperStart>) => (await import('./helper')).help(data), { once: true });
 else listen();
 
 function listen(): void {
@@ -141,6 +141,7 @@ async function load(id: number): Promise<Ready> {
 
 async function start({ module, shared }: Program, threads: number): Promise<void> {
   if (!shared) return void (await initWasm({ module_or_path: module }));
+  const { memoryOf, startHelpers } = await import('./shared-memory');
   const memory = memoryOf(shared);
   await initWasm({ module_or_path: module, more: { facext: { memory } } });
   const plan = helpers(threads - 1);
@@ -153,7 +154,7 @@ async function compile(url: string, threads: number): Promise<Program> {
   try {
     // A response of our own: the host may serve the file with any MIME type.
     const plain = new Response(await unzipped(answer.body), { headers: { 'content-type': 'application/wasm' } });
-    if (threads > 1) return await compiled(new Uint8Array(await plain.arrayBuffer()), threads);
+    if (threads > 1) return await (await import('./shared-memory')).compiled(new Uint8Array(await plain.arrayBuffer()));
     return { module: await WebAssembly.compileStreaming(plain) };
   } catch (thrown) {
     // A connection that was cut, or a file that cannot be unzipped; what the compiler refuses is another error.

@@ -28,7 +28,7 @@ test('run-length masks decode as pycocotools encoded them', async () => {
 });
 
 test('a memory that can be shared is put into a wasm, its data apart, and broken files are refused', async () => {
-  const { withSharedMemory, memoryOf } = await load('threads.ts');
+  const { withSharedMemory, memoryOf } = await load('shared-memory.ts');
   // (import "a" "f" (func)), (memory (export "m") 2), a function that stores 7 at 8, data "hi" at 70000.
   const wasm = Uint8Array.of(
     0, 97, 115, 109, 1, 0, 0, 0, // magic, version
