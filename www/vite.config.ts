@@ -17,12 +17,6 @@ const outDir = resolve(here, process.env.FACEXT_DIST ?? '../dist');
 /** The README's example of embedding, for the page that shows it: one source for both, and for the test that runs it. */
 const example = /## Embedding[\s\S]*?```html\n([\s\S]*?)```/.exec(readFileSync(resolve(here, '../README.md'), 'utf8'))?.[1] ?? '';
 
-/** wasm-bindgen's default address of the plain wasm, which is never used: Vite would ship that file, too. */
-const zippedOnly = () => ({
-  name: 'zipped-wasm-only',
-  transform: (code: string, id: string) => (id.startsWith(pkg) ? code.replace("new URL('facext_bg.wasm', import.meta.url)", 'undefined') : undefined),
-});
-
 export default defineConfig({
   root: here,
   base: './',
@@ -48,6 +42,6 @@ export default defineConfig({
     modulePreload: false,
     reportCompressedSize: true,
   },
-  plugins: [policy(), zippedOnly(), { name: 'clear-assets', apply: 'build', buildStart: () => rmSync(resolve(outDir, 'assets'), { recursive: true, force: true }) }, pwa(outDir)],
-  worker: { format: 'es', plugins: () => [zippedOnly()] },
+  plugins: [policy(), { name: 'clear-assets', apply: 'build', buildStart: () => rmSync(resolve(outDir, 'assets'), { recursive: true, force: true }) }, pwa(outDir)],
+  worker: { format: 'es' },
 });

@@ -16,7 +16,7 @@ let program;
 /** On this page's thread, with helpers beside it; the product does the same in its worker. */
 async function start(threads) {
   ours = await import('/engine/facext_bench.js');
-  if (threads === 1) return void (await ours.default());
+  if (threads === 1) return void (await ours.default({ module_or_path: await WebAssembly.compile(await bytesOf('../engine/facext_bench_bg.wasm')) }));
   const { compiled, memoryOf } = await import('/threads.js');
   program = await compiled(await bytesOf('../engine/facext_bench_bg.wasm'));
   if (!program.shared) throw new Error('memory cannot be shared here');
@@ -29,7 +29,7 @@ async function help(threads) {
   const plan = ours.helpers(threads - 1);
   if (!plan) return;
   const { startHelpers } = await import('/threads.js');
-  startHelpers((name) => new Worker('/helper.js', { name }), plan, program.module, program.memory);
+  startHelpers(plan, program.module, program.memory, '/helper.js');
 }
 
 async function facext({ model, precision, backend, threads }, shapes) {

@@ -5,6 +5,7 @@
  * becomes a shared one that is handed in, and its data is taken out, to be written once by the owner. Then helpers can start the
  * same module on the same memory (`helper.ts`). Nothing of this is needed: where a step fails, the file is compiled as it is.
  */
+import { trusted } from './spawn';
 import { HELPER, type HelpersPlan, type HelperStart, type Program, type Shared } from './threads';
 
 /** 1 GiB; as in `build.rs`. */
@@ -28,10 +29,10 @@ export function memoryOf({ pages, data }: Shared): WebAssembly.Memory {
   return memory;
 }
 
-/** Starts helpers, each a worker from this worker's own file. One that does not come is not missed. */
-export function startHelpers(spawn: (name: string) => Worker, plan: HelpersPlan, module: WebAssembly.Module, memory: WebAssembly.Memory): void {
+/** Starts helpers, each a worker from this worker's own file (or from `url`). One that does not come is not missed. */
+export function startHelpers(plan: HelpersPlan, module: WebAssembly.Module, memory: WebAssembly.Memory, url = self.location.href): void {
   plan.stacks.forEach((_, i) => {
-    const helper = spawn(HELPER);
+    const helper = new Worker(trusted(url), { type: 'module', name: HELPER });
     helper.onerror = (event) => event.preventDefault();
     helper.postMessage({ ...plan, module, memory, slot: i + 1 } satisfies HelperStart);
   });

@@ -35,5 +35,5 @@ const MOST_THREADS = 4;
 
 /** How many threads the engine may have here, itself among them. */
 export function threadsHere(): number {
-  return globalThis.crossOriginIsolated && typeof SharedArrayBuffer === 'function' ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
+  return globalThis.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
 }

@@ -10,7 +10,6 @@
 import initWasm, { Engine as EngineClass, helpers } from '#pkg/facext.js';
 import { Fault, toFault } from './fault';
 import type { Call, Engine, PrepareArgs, Prepared, Problem, Ready, Reply } from './protocol';
-import { trusted } from './spawn';
 import { openStore, type Store } from './store';
 import { HELPER, type HelperStart, type Program } from './threads';
 import { unzipped } from './unzip';
@@ -145,7 +144,7 @@ async function start({ module, shared }: Program, threads: number): Promise<void
   const memory = memoryOf(shared);
   await initWasm({ module_or_path: module, more: { facext: { memory } } });
   const plan = helpers(threads - 1);
-  if (plan) startHelpers((name) => new Worker(trusted(self.location.href), { type: 'module', name }), plan, module, memory);
+  if (plan) startHelpers(plan, module, memory);
 }
 
 async function compile(url: string, threads: number): Promise<Program> {

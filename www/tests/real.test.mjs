@@ -44,6 +44,7 @@ test('the engine takes relaxed SIMD where the browser has it, and does without w
   const kernels = async (without) => {
     const page = await browser.page(`${server.url}facext.js`);
     return page.evaluate(async (without) => {
+      const module_or_path = await WebAssembly.compileStreaming(fetch('/facext_bg.wasm'));
       if (without) {
         WebAssembly.Module = class {
           constructor() {
@@ -52,7 +53,7 @@ test('the engine takes relaxed SIMD where the browser has it, and does without w
         };
       }
       const engine = await import('/facext.js');
-      await engine.default();
+      await engine.default({ module_or_path });
       return engine.kernels();
     }, without);
   };
@@ -100,7 +101,7 @@ async function analyse(t, { query, args = [], out, photo = PHOTO, ...more }) {
   const report = JSON.parse(readFileSync(await (await download).path(), 'utf8'));
 
   // After a crash the worker that stood by is in use, and another one takes its place.
-  const spare = (url) => more.prelude && /\/worker-[^/]*\.js$/.test(url);
+  const spare = (url) => more.prelude && /\/(worker|shared-memory)-[^/]*\.js$/.test(url);
   assert.deepEqual(server.log.slice(before).map((e) => e.url).filter((url) => !spare(url)), [], 'nothing may be requested after the model is ready');
   assert.deepEqual(asked.filter((url) => !spare(url)), []);
   assert.deepEqual(browser.trouble, [], 'no policy violation, no uncaught error');
