@@ -1,6 +1,6 @@
 //! The products of [`super::blocks`] by relaxed SIMD, for engines that have it (Chromium since 114, Firefox since 145).
 //!
-//! The kernels are a module of their own, a few kilobytes ([`MODULE`]); the browser's door instantiates it in the engine's memory and
+//! The kernels are a module of their own, a few kilobytes (`MODULE`); the browser's door instantiates it in the engine's memory and
 //! puts its functions into the engine's table, where they are called like any function pointer. Where that fails, or where a
 //! small product comes out differently, nothing is installed and SIMD128 stays.
 
