@@ -22,9 +22,6 @@ use burn_flex::FlexTensor;
 /// Fewer rows than this are not worth rounding the weight.
 const LEAST_ROWS: usize = 40;
 
-/// Multiply-adds of an attention below which a second thread costs more than it brings.
-const PARALLEL_FROM: usize = 1 << 18;
-
 /// What follows a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
@@ -190,7 +187,7 @@ fn attention_on_cpu(parts: [&Tensor<3>; 3], heads: usize) -> Option<Tensor<3>> {
     let parts = [q.storage::<f32>(), k.storage(), v.storage()];
     let mut y = vec![0.0; b * m * c];
     let out = Shared::new(&mut y);
-    let mut rooms = share::rooms(b * heads * m * n * d >= PARALLEL_FROM, || Room::new(n, d));
+    let mut rooms = share::rooms(2 * b * heads * m * n * d, || Room::new(n, d));
     share::each(b * heads, &mut rooms, |room, job| {
         let (image, at) = (job / heads, job % heads * d);
         let of = |part: usize, i: usize| {
@@ -231,7 +228,7 @@ pub fn window_attention(qkv: &Tensor<4>, bias: &Tensor<3>, side: usize) -> Optio
         }
     };
     let mut y = vec![0.0; b * h * w * c];
-    let mut rooms = share::rooms(y.len() * cells >= PARALLEL_FROM, || Room::new(cells, d));
+    let mut rooms = share::rooms(2 * y.len() * cells, || Room::new(cells, d));
     share::pieces(&mut y, side * w * c, &mut rooms, line);
     Some(tensor(y, [b, h, w, c]))
 }

@@ -19,8 +19,6 @@ use crate::quant::BLOCK;
 const PAIRS: usize = BLOCK / 2;
 /// Rows that pass over a panel of outputs together.
 const ROWS: usize = 64;
-/// Multiply-adds below which a second thread costs more than it brings (some 30 µs of work).
-const PARALLEL_FROM: usize = 1 << 19;
 /// Widths of panels are multiples of this: whole registers and cache lines.
 const STEP: usize = 64;
 
@@ -110,14 +108,14 @@ pub fn products(x: &Inputs, work: &mut [(Packed<'_>, &mut [f32])]) {
         return;
     }
     let outputs: usize = work.iter().map(|(w, _)| w.n).sum();
-    let threads = if x.m * x.k * outputs >= PARALLEL_FROM { share::threads() } else { 1 };
+    let work_in_all = x.m * x.k * outputs;
     // At least one panel a thread.
-    let width = panel_width(x.m).min(outputs.div_ceil(threads).next_multiple_of(STEP));
+    let width = panel_width(x.m).min(outputs.div_ceil(share::threads_for(work_in_all)).next_multiple_of(STEP));
     let work: Vec<(Packed<'_>, Shared<'_, f32>)> = work.iter_mut().map(|(w, y)| (*w, Shared::new(y))).collect();
     let panels: Vec<(usize, usize)> =
         work.iter().enumerate().flat_map(|(id, (w, _))| (0..w.n).step_by(width).map(move |from| (id, from))).collect();
     let room = if x.m == 1 { 0 } else { x.m.min(ROWS) * width };
-    let mut rooms = share::rooms(threads > 1, || vec![0.0f32; room]);
+    let mut rooms = share::rooms(work_in_all, || vec![0.0f32; room]);
     share::each(panels.len(), &mut rooms, |part, at| {
         let (id, from) = panels[at];
         let (w, y) = &work[id];

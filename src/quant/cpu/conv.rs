@@ -4,9 +4,6 @@
 use super::fixed::{Order, Rows, Weight, product};
 use super::share;
 
-/// Multiply-adds below which a second thread costs more than it brings.
-const PARALLEL_FROM: usize = 1 << 18;
-
 /// Shape of a convolution; height and width alike.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
@@ -138,7 +135,7 @@ pub fn depthwise(s: Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, fini
     if out.is_empty() {
         return out;
     }
-    let mut rooms = share::rooms(out.len() * cells >= PARALLEL_FROM, || ());
+    let mut rooms = share::rooms(2 * out.len() * cells, || ());
     share::pieces(&mut out, columns * c, &mut rooms, |(), i, out| line(i, out));
     out
 }

@@ -7,9 +7,6 @@ use super::math::{exp_negative, silu};
 use super::share;
 use super::simd::{Base, Simd};
 
-/// Multiply-adds of an attention (one of its two products) below which a second thread costs more than it brings.
-const PARALLEL_FROM: usize = 1 << 18;
-
 /// Width of a group of sums.
 const GROUP: usize = 8;
 
@@ -198,8 +195,8 @@ pub fn attention([q, k, v]: [&[f32]; 3], at: &Rotary, start: usize, sizes: Heads
     let scale = 1.0 / (head as f32).sqrt();
     let (keys, values) = (&*keys, &*values);
     let mut out = vec![0.0; q.len()];
-    let worth = q.len() * (start + t.div_ceil(2)) >= PARALLEL_FROM;
-    let mut rooms = share::rooms(worth, || (vec![0.0; repeat * head], Vec::with_capacity((start + t) * repeat)));
+    let work = 2 * q.len() * (start + t.div_ceil(2));
+    let mut rooms = share::rooms(work, || (vec![0.0; repeat * head], Vec::with_capacity((start + t) * repeat)));
     // A position's heads that share keys, one after another: `[t, kv]` jobs.
     share::pieces(&mut out, repeat * head, &mut rooms, |(rotated, scores): &mut (Vec<f32>, Vec<f32>), i, out| {
         let (p, h) = (i / kv, i % kv);

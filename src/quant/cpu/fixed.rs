@@ -17,8 +17,6 @@ const TOP_W: f32 = 4095.0;
 const CHUNK: usize = 32;
 /// Rows of a tile; what is done together has a multiple of them.
 const ROWS: usize = 4;
-/// Multiply-adds below which a second thread costs more than it brings.
-const PARALLEL_FROM: usize = 1 << 19;
 /// Bytes of activations that pass over all panels while they are in the second-level cache.
 const PASS: usize = 256 * 1024;
 
@@ -169,9 +167,9 @@ pub fn product(
         return;
     }
     let pass = (PASS / (2 * w.k.max(1))).clamp(ROWS, m.max(ROWS)).next_multiple_of(ROWS);
-    let threads = if m * w.k * w.n >= PARALLEL_FROM { share::threads() } else { 1 };
-    let pass = pass.min(m.div_ceil(threads).next_multiple_of(ROWS));
-    let mut rooms = share::rooms(threads > 1, || Rows::new(w.k, pass));
+    let work = m * w.k * w.n;
+    let pass = pass.min(m.div_ceil(share::threads_for(work)).next_multiple_of(ROWS));
+    let mut rooms = share::rooms(work, || Rows::new(w.k, pass));
     share::pieces(out, pass * w.n, &mut rooms, |rows, i, out| {
         let (from, count) = (i * pass, out.len() / w.n);
         rows.clear();

@@ -48,9 +48,17 @@ pub fn pieces<T: Send, R: Send>(all: &mut [T], size: usize, rooms: &mut [R], job
     });
 }
 
-/// As many rooms as there are threads, or one where the work is less than `worth` it.
-pub fn rooms<R>(worth: bool, make: impl Fn() -> R) -> Vec<R> {
-    (0..if worth { threads() } else { 1 }).map(|_| make()).collect()
+/// Integer multiply-adds below which a second thread costs more than it brings (some 30 µs of work). Those in floats count twice.
+const WORTH: usize = 1 << 19;
+
+/// How many threads so many multiply-adds are worth.
+pub fn threads_for(work: usize) -> usize {
+    if work >= WORTH { threads() } else { 1 }
+}
+
+/// A room for each thread that so many multiply-adds are worth.
+pub fn rooms<R>(work: usize, make: impl Fn() -> R) -> Vec<R> {
+    (0..threads_for(work)).map(|_| make()).collect()
 }
 
 /// A slice of which jobs take parts that do not overlap.
@@ -147,7 +155,7 @@ mod tests {
     fn every_piece_is_done_once_and_rooms_are_not_shared() {
         for (len, size) in [(0, 3), (1, 3), (1000, 7), (64, 64), (65, 64)] {
             let mut all = vec![0usize; len];
-            let mut rooms: Vec<(bool, usize)> = super::rooms(true, || (false, 0));
+            let mut rooms: Vec<(bool, usize)> = super::rooms(WORTH, || (false, 0));
             pieces(&mut all, size, &mut rooms, |(busy, done), i, piece| {
                 assert!(!std::mem::replace(busy, true), "another job is in this room");
                 piece.iter_mut().for_each(|v| *v += i + 1);
