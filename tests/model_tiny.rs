@@ -17,7 +17,7 @@ use facext::model::vision::{Vision, crops_to_tensor};
 use facext::native::annotate::{Pack, Photo, RecipeSet, Sampler, Split};
 use facext::native::convert::is_frozen;
 use facext::native::export::export;
-use facext::native::train::{Args, language, residual, vision};
+use facext::native::train::{Args, cut, language, traces, vision};
 use facext::text::template::{Layout, Prompt};
 use facext::weights::{TensorMap, Vars};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
@@ -268,6 +268,7 @@ fn args(out: &Path, steps: usize) -> Args {
         loaders: 1,
         save_every: 1000,
         validate: 2,
+        side: 224,
         difficulty: 0.5,
         recipes: RecipeSet::First,
         repeat: 0,
@@ -278,14 +279,54 @@ fn args(out: &Path, steps: usize) -> Args {
 }
 
 #[test]
+fn an_interrupted_traces_stage_ends_where_an_uninterrupted_one_does() {
+    let device = Device::flex().autodiff();
+    resumes("traces", |out, steps| {
+        let (sampler, val) = samplers();
+        let cfg = trained_size();
+        let model = Vision::build(&cfg, &Vars::random(7, &device).pp("vision")).unwrap();
+        let branch = traces::train(&cfg, (None, model.traces.unwrap()), sampler, &val, &args(out, steps), &device).unwrap();
+        export(&branch, "vision.traces", |_| true)
+    });
+}
+
+#[test]
 fn an_interrupted_residual_stage_ends_where_an_uninterrupted_one_does() {
-    let (cfg, device) = (trained_size(), Device::flex().autodiff());
+    let device = Device::flex().autodiff();
     resumes("residual", |out, steps| {
         let (sampler, val) = samplers();
+        // Weights of the older kind.
+        let cfg = ModelConfig { res_lite: None, ..trained_size() };
         let model = Vision::build(&cfg, &Vars::random(7, &device).pp("vision")).unwrap();
-        let branch = residual::train(&cfg, (model.trunk.no_grad(), model.residual), sampler, &val, &args(out, steps), &device).unwrap();
+        let both = (Some(model.trunk.no_grad()), model.residual.unwrap());
+        let branch = traces::train(&cfg, both, sampler, &val, &args(out, steps), &device).unwrap();
         export(&branch, "vision.residual", |_| true)
     });
+}
+
+#[test]
+fn squares_of_a_pair_differ_where_the_forgery_is() {
+    let (sampler, _) = samplers();
+    // Without degradations (the first set's come after the forgery and are the same for both) most of the rest is equal.
+    let (mut aimed, mut inside, mut outside) = (0, 0.0, 0.0);
+    for index in 0..12 {
+        let [forged, untouched] = cut::pair(&sampler, None, index, 224).unwrap();
+        assert!(!untouched.forged && untouched.class == 0 && untouched.artifact.iter().all(|v| *v == 0.0));
+        assert_eq!((forged.image.len(), forged.artifact.len()), (224 * 224 * 3, 56 * 56));
+        assert_eq!(forged.forged, forged.class != 0);
+        aimed += usize::from(forged.forged);
+        for (i, (a, b)) in untouched.image.chunks_exact(3).zip(forged.image.chunks_exact(3)).enumerate() {
+            let change = a.iter().zip(b).map(|(a, b)| f32::from(a.abs_diff(*b))).sum::<f32>();
+            let cell = forged.artifact[i / 224 / 4 * 56 + i % 224 / 4];
+            if cell == 1.0 {
+                inside += change
+            } else if cell == 0.0 {
+                outside += change
+            }
+        }
+    }
+    assert!(aimed >= 8, "{aimed} of 12 squares show their forgery");
+    assert!(inside > outside, "changed inside {inside}, outside {outside}");
 }
 
 #[test]

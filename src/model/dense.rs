@@ -1,4 +1,4 @@
-//! Layers that the vision half is made of, with a fast way on the CPU: linear layers, convolutions, attention.
+//! Layers that the vision half is made of, with a fast way on the CPU: linear layers, convolutions, norms, attention.
 //!
 //! Each function is the layer of burn, unless the tensors are in the CPU's memory and no derivative is asked for: then it is a kernel of
 //! [`crate::quant::cpu`], on channels-last memory (a tensor `[b, c, h, w]` comes out as a permuted view of `[b, h, w, c]`, so that the
@@ -10,10 +10,11 @@ use super::rounded::rounded;
 use crate::quant::cpu::attend::{Room, attend};
 use crate::quant::cpu::conv::{self, Shape, depthwise};
 use crate::quant::cpu::fixed::{Order, Weight, product};
+use crate::quant::cpu::norm::layer_norm;
 use crate::quant::cpu::share::{self, Shared};
 use burn::backend::Flex;
 use burn::nn::conv::Conv2d;
-use burn::nn::{Linear, PaddingConfig2d};
+use burn::nn::{LayerNorm, Linear, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{DType, Tensor, TensorData, module};
@@ -31,6 +32,8 @@ pub enum Act {
     Gelu,
     /// max(x, 0).
     Relu,
+    /// x held to 0..6.
+    Relu6,
 }
 
 impl Act {
@@ -39,6 +42,7 @@ impl Act {
             Self::None => x,
             Self::Gelu => gelu(x),
             Self::Relu => relu(x),
+            Self::Relu6 => x.clamp(0.0, 6.0),
         }
     }
 
@@ -48,6 +52,7 @@ impl Act {
             Self::Gelu => row.iter_mut().for_each(|v| *v = gelu_f32(*v)),
             // A comparison that is false for NaN, so that NaN stays.
             Self::Relu => row.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v }),
+            Self::Relu6 => row.iter_mut().for_each(|v| *v = v.clamp(0.0, 6.0)),
         }
     }
 }
@@ -63,9 +68,9 @@ pub(super) fn values<const D: usize>(t: &Tensor<D>) -> Option<FlexTensor> {
     Some(if whole { t } else { FlexTensor::from_data(t.into_data()) })
 }
 
-/// Whether fast ways are open to this tensor.
-pub(super) fn is_plain_cpu<const D: usize>(t: &Tensor<D>) -> bool {
-    !t.is_autodiff() && t.dtype() == DType::F32 && t.clone().try_into_primitive::<Flex>().is_ok()
+/// Whether derivatives are asked for and values are in the CPU's memory.
+pub(super) fn is_tracked_cpu<const D: usize>(t: &Tensor<D>) -> bool {
+    t.is_autodiff() && t.clone().inner().try_into_primitive::<Flex>().is_ok()
 }
 
 fn tensor<const D: usize>(values: Vec<f32>, dims: [usize; D]) -> Tensor<D> {
@@ -104,6 +109,19 @@ fn linear_on_cpu<const D: usize>(layer: &Linear, x: &Tensor<D>, add: Option<&Ten
     product(m, &weight, bias.as_ref().map(|b| b.storage()), |i, to| to.push(&x[i * k..][..k]), finish, &mut y);
     dims[D - 1] = n;
     Some(tensor(y, dims))
+}
+
+/// Layer normalisation over the last axis, `[.., c]`; `epsilon` is the layer's, which keeps its own to itself.
+pub fn norm<const D: usize>(layer: &LayerNorm, epsilon: f64, x: Tensor<D>) -> Tensor<D> {
+    let beta = layer.beta.as_ref().map(|b| b.val());
+    beta.and_then(|beta| norm_on_cpu([&layer.gamma.val(), &beta], epsilon, &x)).unwrap_or_else(|| layer.forward(x))
+}
+
+/// The same of a gain and a shift, both `[c]`; `None` where the fast way is closed.
+pub(super) fn norm_on_cpu<const D: usize>([gamma, beta]: [&Tensor<1>; 2], epsilon: f64, x: &Tensor<D>) -> Option<Tensor<D>> {
+    let (gamma, beta, values) = (values(gamma)?, values(beta)?, values(x)?);
+    let y = layer_norm(values.storage(), [gamma.storage(), beta.storage()], epsilon as f32);
+    Some(tensor(y, x.dims()))
 }
 
 /// `Some(None)` for what is not there, `None` for what is there but not in the CPU's memory.
@@ -290,6 +308,22 @@ mod tests {
                 let add = noise(want.dims());
                 let want = gelu(want + add.clone());
                 assert!(error(conv2d(&layer, x, Some(add), Act::Gelu), want) < FIXED, "{channels:?} {c:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn norms_agree_with_burn_on_views_and_large_means() {
+        let v = Vars::random(3, &Device::flex());
+        for c in [1, 7, 16, 64, 257] {
+            let mut layer = v.layer_norm("n", c, 1e-6).unwrap();
+            layer.beta = Some(burn::module::Param::from_tensor(noise([c])));
+            for x in [noise([3, 40, c]) * 2.0 + 100.0, noise([40, 3, c]).swap_dims(0, 1), noise([1, 0, c])] {
+                let want = layer.forward(x.clone());
+                assert!(norm_on_cpu([&layer.gamma.val(), &layer.beta.as_ref().unwrap().val()], 1e-6, &x).is_some());
+                let got = norm(&layer, 1e-6, x);
+                // Of a single value only rounding is left to be normalised.
+                assert!(got.dims()[1] == 0 || c == 1 || error(got, want) < 1e-4, "{c}");
             }
         }
     }

@@ -8,7 +8,7 @@
 //! Layout: the convolutional stage works on `[b, c, h, w]`; blocks of attention keep `[b, h, w, c]` and turn to
 //! `[b, c, h, w]` only around their depthwise convolution.
 
-use super::dense::{Act, conv2d, linear};
+use super::dense::{Act, conv2d, linear, norm};
 use super::encoder_block::Block;
 use crate::config::ModelConfig;
 use crate::error::Result;
@@ -95,9 +95,9 @@ impl TinyVit {
                 early.push(x.clone());
             }
         }
-        let x = self.neck_norm1.forward(linear(&self.neck1, x.permute([0, 2, 3, 1]), None, Act::None));
+        let x = norm(&self.neck_norm1, NECK_EPSILON, linear(&self.neck1, x.permute([0, 2, 3, 1]), None, Act::None));
         let x = conv2d(&self.neck2, x.permute([0, 3, 1, 2]), None, Act::None);
-        EncoderOutput { map: channel_norm(&self.neck_norm2, x), early }
+        EncoderOutput { map: norm(&self.neck_norm2, NECK_EPSILON, x.permute([0, 2, 3, 1])).permute([0, 3, 1, 2]), early }
     }
 }
 

@@ -4,7 +4,7 @@
 //! not divide the map, zeros are added to the right and at the bottom *before* the norm, as upstream does: padded cells
 //! then hold the norm's bias and are attended to like any other cell. Source: `TinyViTBlock` in `tiny_vit_sam.py`.
 
-use super::dense::{Act, conv2d, linear, window_attention};
+use super::dense::{Act, conv2d, linear, norm, window_attention};
 use crate::error::Result;
 use crate::weights::{Conv, Init, Vars};
 use burn::module::{Module, Param};
@@ -72,7 +72,7 @@ impl Block {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = self.attend(x);
         let x = conv2d(&self.local, x.permute([0, 3, 1, 2]), None, Act::None).permute([0, 2, 3, 1]);
-        let y = linear(&self.fc1, self.mlp_norm.forward(x.clone()), None, Act::Gelu);
+        let y = linear(&self.fc1, norm(&self.mlp_norm, EPSILON, x.clone()), None, Act::Gelu);
         linear(&self.fc2, y, Some(x), Act::None)
     }
 
@@ -85,7 +85,7 @@ impl Block {
         let residual = x.clone();
         let x = if down + right > 0 { x.pad([(0, down), (0, right), (0, 0)], PadMode::Constant(0.0)) } else { x };
         let (windows, cells, d) = (b * rows * columns, side * side, c / heads);
-        let qkv = linear(&self.qkv, self.attn_norm.forward(x), None, Act::None);
+        let qkv = linear(&self.qkv, norm(&self.attn_norm, EPSILON, x), None, Act::None);
         let bias = self.offsets.val().select(1, self.pairs.clone());
         let y = window_attention(&qkv, &bias.clone().reshape([heads, cells, cells]), side).unwrap_or_else(|| {
             // One permutation cuts windows, splits heads and separates queries, keys and values: [3, b, rows, columns,

@@ -5,6 +5,7 @@
 //! whose outputs are dealt to 2×2 new pixels; both run on cells, and the pixels are put in place once, at the end.
 //! Source: Segment Anything (Kirillov et al. 2023, arXiv 2304.02643), section A; `mask_decoder.py`.
 
+use super::dense::norm;
 use super::gelu::gelu;
 use super::twoway::TwoWayTransformer;
 use crate::config::ModelConfig;
@@ -132,7 +133,7 @@ impl MaskDecoder {
     /// Cells `[b, h·w, dim]` → `[b, dim/8, 4h, 4w]`.
     fn upscale(&self, cells: Tensor<3>, h: usize, w: usize) -> Tensor<4> {
         let [b, n, d] = cells.dims();
-        let x = gelu(self.up_norm.forward(self.up1.forward(cells.reshape([b * n, d]))));
+        let x = gelu(norm(&self.up_norm, EPSILON, self.up1.forward(cells.reshape([b * n, d]))));
         let x = gelu(self.up2.forward(x));
         // [b, h, w, y1, x1, y2, x2, c] → [b, c, h, y1, y2, w, x1, x2].
         x.reshape([b, h, w, 2, 2, 2, 2, d / 8]).permute([0, 7, 1, 3, 5, 2, 4, 6]).reshape([b, d / 8, 4 * h, 4 * w])

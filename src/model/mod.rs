@@ -7,6 +7,8 @@ pub mod encoder;
 pub mod encoder_block;
 pub mod fifa;
 pub mod gelu;
+pub mod lite;
+mod lite_grad;
 pub mod lm;
 pub mod lm_cache;
 mod lm_cpu;
@@ -21,6 +23,7 @@ pub mod residual;
 mod rounded;
 pub mod states;
 pub mod tasks;
+pub mod traces;
 pub mod twoway;
 pub mod vision;
 

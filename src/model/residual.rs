@@ -7,7 +7,7 @@
 //! step. It gives features to everything else, a map of evidence, and pooled evidence for detection and family. Its
 //! contribution to the trunk's map starts at zero: before training the encoder is exactly MobileSAM's.
 
-use super::dense::{Act, conv2d, is_plain_cpu};
+use super::dense::{Act, conv2d, norm_on_cpu};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::model::encoder::EncoderOutput;
@@ -19,7 +19,7 @@ use burn::tensor::ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{
     Tensor,
     activation::{relu, sigmoid},
-    module::{avg_pool2d, interpolate, layer_norm},
+    module::{avg_pool2d, interpolate},
 };
 
 /// The high-pass band is about ten times weaker than the image; both enter the first convolution at a similar size.
@@ -59,9 +59,19 @@ pub struct ResidualOutput {
 
 /// On the way up: joined features, mixed.
 #[derive(Module, Debug)]
-struct Merge {
+pub(super) struct Merge {
     mix: Conv2d,
     norm: ChannelNorm,
+}
+
+impl Merge {
+    pub(super) fn build(width: usize, v: &Vars) -> Result<Self> {
+        Ok(Self { mix: v.conv2d("mix", [width, width], Conv::same(3), false)?, norm: ChannelNorm::build(&v.pp("norm"), width)? })
+    }
+
+    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        relu(self.norm.forward(conv2d(&self.mix, x, None, Act::None)))
+    }
 }
 
 #[derive(Module, Debug)]
@@ -89,9 +99,8 @@ impl ChannelNorm {
 
     /// `[b, c, h, w] → [b, c, h, w]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        if is_plain_cpu(&x) {
-            // The same in one operation, on channels-last memory.
-            let y = layer_norm(x.permute([0, 2, 3, 1]), self.gamma.val(), Some(self.beta.val()), EPSILON);
+        // The same in one operation, on channels-last memory.
+        if let Some(y) = norm_on_cpu([&self.gamma.val(), &self.beta.val()], EPSILON, &x.clone().permute([0, 2, 3, 1])) {
             return y.permute([0, 3, 1, 2]);
         }
         let c = self.gamma.dims()[0];
@@ -130,12 +139,7 @@ impl ResidualBranch {
             })
             .collect::<Result<_>>()?;
         let trunk_norms = (0..3).map(|i| ChannelNorm::build(&v.pp("trunk_norms").pp(i), trunk[i])).collect::<Result<_>>()?;
-        let merges = (0..3)
-            .map(|i| {
-                let v = v.pp("merges").pp(i);
-                Ok(Merge { mix: v.conv2d("mix", [w, w], Conv::same(3), false)?, norm: ChannelNorm::build(&v.pp("norm"), w)? })
-            })
-            .collect::<Result<_>>()?;
+        let merges = (0..3).map(|i| Merge::build(w, &v.pp("merges").pp(i))).collect::<Result<_>>()?;
         let out = v.starting(Init::Const(0.0)).conv2d("out", [w, cfg.enc_out], Conv::same(1), true)?;
         Ok(Self {
             stem: v.conv2d("stem", [6, d[0]], half, true)?,
@@ -153,11 +157,8 @@ impl ResidualBranch {
 
     /// `[b, 3, s, s]` normalised crop and the trunk's maps of it → [`ResidualOutput`].
     pub fn forward(&self, image: Tensor<4>, trunk: &EncoderOutput) -> ResidualOutput {
-        let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false);
-        let smooth = avg_pool2d(image.clone(), options);
-        let high = (image.clone() - smooth) * HIGH_PASS_GAIN;
         let plain = |layer: &Conv2d, x: Tensor<4>| conv2d(layer, x, None, Act::None);
-        let mut x = conv2d(&self.stem, Tensor::cat(vec![high, image], 1), None, Act::Relu);
+        let mut x = conv2d(&self.stem, with_high_pass(image), None, Act::Relu);
         let mut levels = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
             x = relu(stage.norm.forward(plain(&stage.down, x)));
@@ -173,26 +174,12 @@ impl ResidualBranch {
         for (((merge, lateral), level), (known, norm)) in steps {
             let seen = Tensor::cat(vec![level.clone(), norm.forward(known.clone())], 1);
             let sum = conv2d(lateral, seen, Some(double(y, level)), Act::Relu);
-            y = relu(merge.norm.forward(plain(&merge.mix, sum)));
+            y = merge.forward(sum);
             merged.push(y.clone());
         }
         let artifact = plain(&self.evidence, y.clone());
         let [middle, near] = [merged[0].clone(), merged[1].clone()];
-        let seen = sigmoid(artifact.clone());
-        let pooled = Tensor::cat(
-            vec![
-                mean(x.clone()),
-                max(x),
-                mean(middle.clone()),
-                max(middle.clone()),
-                mean(near.clone()),
-                max(near),
-                mean(seen.clone()),
-                max(seen),
-            ],
-            1,
-        );
-        let pooled = relu(self.pooled.forward(pooled));
+        let pooled = relu(self.pooled.forward(pooled([x, middle.clone(), near, sigmoid(artifact.clone())])));
         ResidualOutput {
             map: self.out.forward(middle),
             fine: y,
@@ -203,8 +190,20 @@ impl ResidualBranch {
     }
 }
 
+/// The crop behind its high-pass band, `[b, 3, s, s] → [b, 6, s, s]`.
+pub(super) fn with_high_pass(image: Tensor<4>) -> Tensor<4> {
+    let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false);
+    let smooth = avg_pool2d(image.clone(), options);
+    Tensor::cat(vec![(image.clone() - smooth) * HIGH_PASS_GAIN, image], 1)
+}
+
+/// Mean and maximum over the places of several maps `[b, c, h, w]`, side by side.
+pub(super) fn pooled<const N: usize>(maps: [Tensor<4>; N]) -> Tensor<2> {
+    Tensor::cat(maps.into_iter().flat_map(|m| [mean(m.clone()), max(m)]).collect(), 1)
+}
+
 /// To the size of `like`; nearest, because the mix that follows smooths.
-fn double(x: Tensor<4>, like: &Tensor<4>) -> Tensor<4> {
+pub(super) fn double(x: Tensor<4>, like: &Tensor<4>) -> Tensor<4> {
     let [_, _, h, w] = like.dims();
     interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([h, w]))
 }

@@ -3,7 +3,7 @@
 //! Positions are added again at every attention, never to the values. Works for any number of tokens and cells. Source:
 //! Segment Anything (Kirillov et al. 2023, arXiv 2304.02643), section A; `transformer.py`.
 
-use super::dense::{Act, attention, linear};
+use super::dense::{Act, attention, linear, norm};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::weights::Vars;
@@ -89,17 +89,17 @@ impl TwoWayBlock {
             let q = tokens.clone() + token_pe.clone();
             self.self_attn.forward(q.clone(), q, tokens.clone()) + tokens
         };
-        let tokens = self.norm1.forward(tokens);
+        let tokens = norm(&self.norm1, EPSILON, tokens);
 
         let placed = cells.clone() + cell_pe.clone();
         let seen = self.to_image.forward(tokens.clone() + token_pe.clone(), placed.clone(), cells.clone());
-        let tokens = self.norm2.forward(tokens + seen);
+        let tokens = norm(&self.norm2, EPSILON, tokens + seen);
 
         let wide = linear(&self.fc1, tokens.clone(), None, Act::Relu);
-        let tokens = self.norm3.forward(linear(&self.fc2, wide, Some(tokens), Act::None));
+        let tokens = norm(&self.norm3, EPSILON, linear(&self.fc2, wide, Some(tokens), Act::None));
 
         let told = self.to_tokens.forward(placed, tokens.clone() + token_pe.clone(), tokens.clone());
-        [tokens, self.norm4.forward(cells + told)]
+        [tokens, norm(&self.norm4, EPSILON, cells + told)]
     }
 }
 
@@ -133,7 +133,7 @@ impl TwoWayTransformer {
             [tokens, cells] = layer.forward(tokens, cells, &token_pe, &cell_pe, i == 0);
         }
         let seen = self.final_attn.forward(tokens.clone() + token_pe, cells.clone() + cell_pe, cells.clone());
-        (self.final_norm.forward(tokens + seen), cells)
+        (norm(&self.final_norm, EPSILON, tokens + seen), cells)
     }
 }
 

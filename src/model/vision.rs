@@ -1,4 +1,4 @@
-//! The seeing half of FiFa-MLLM: face encoder (trunk + residual branch), region encoder, multi-task decoder.
+//! The seeing half of FiFa-MLLM: face encoder (trunk, and a branch that looks for traces), region encoder, multi-task decoder.
 //!
 //! It can be trained and run without the language model; [`crate::model::fifa`] joins the two.
 
@@ -8,6 +8,7 @@ use crate::model::encoder::{EncoderOutput, TinyVit};
 use crate::model::region::{RegionEncoder, RegionMask};
 use crate::model::residual::ResidualBranch;
 use crate::model::tasks::{Evidence, SegOutput, TaskDecoder, TaskOutput};
+use crate::model::traces::Traces;
 use crate::weights::Vars;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -22,8 +23,10 @@ pub const PIXEL_STD: [f32; 3] = [58.395, 57.12, 57.375];
 pub struct Vision {
     /// TinyViT trunk.
     pub trunk: TinyVit,
-    /// Residual branch.
-    pub residual: ResidualBranch,
+    /// Residual branch, of weights that have one.
+    pub residual: Option<ResidualBranch>,
+    /// What looks for traces in the others.
+    pub traces: Option<Traces>,
     /// Region encoder.
     pub region: RegionEncoder,
     /// Multi-task decoder.
@@ -31,14 +34,15 @@ pub struct Vision {
 }
 
 impl Vision {
-    /// Names `trunk`, `residual`, `region`, `dec`.
+    /// Names `trunk`, `residual` or `traces`, `region`, `dec`.
     ///
     /// # Errors
     /// `weights.*`
     pub fn build(cfg: &ModelConfig, v: &Vars) -> Result<Self> {
         Ok(Self {
             trunk: TinyVit::build(cfg, &v.pp("trunk"))?,
-            residual: ResidualBranch::build(cfg, &v.pp("residual"))?,
+            residual: cfg.res_lite.is_none().then(|| ResidualBranch::build(cfg, &v.pp("residual"))).transpose()?,
+            traces: cfg.res_lite.as_ref().map(|dims| Traces::build(cfg, dims, &v.pp("traces"))).transpose()?,
             region: RegionEncoder::build(cfg, &v.pp("region"))?,
             dec: TaskDecoder::build(cfg, &v.pp("dec"))?,
         })
@@ -52,14 +56,12 @@ impl Vision {
 
     /// As [`Vision::encode`] with the trunk's maps given (they may be computed apart while the trunk is frozen).
     pub fn join(&self, image: Tensor<4>, trunk: &EncoderOutput) -> Evidence {
-        let residual = self.residual.forward(image, trunk);
-        Evidence {
-            map: trunk.map.clone() + residual.map,
-            fine: residual.fine,
-            artifact: residual.artifact,
-            det: residual.det,
-            cls: residual.cls,
-        }
+        let seen = match (&self.residual, &self.traces) {
+            (_, Some(traces)) => traces.forward(image),
+            (Some(residual), None) => residual.forward(image, trunk),
+            (None, None) => unreachable!("one of them was built"),
+        };
+        Evidence { map: trunk.map.clone() + seen.map, fine: seen.fine, artifact: seen.artifact, det: seen.det, cls: seen.cls }
     }
 
     /// The task tokens' answers, with an asked region or without.

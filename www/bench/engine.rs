@@ -8,7 +8,7 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
 use facext::config::ModelConfig;
-use facext::model::dense::{Act, attention, conv2d, linear};
+use facext::model::dense::{Act, attention, conv2d, linear, norm};
 use facext::model::gelu::gelu;
 use facext::model::lm::Lm;
 use facext::model::lm_cache::KvCache;
@@ -21,6 +21,7 @@ use wasm_bindgen::prelude::*;
 
 /// Sizes of `models.py`.
 const DIM: usize = 384;
+const EPSILON: f64 = 1e-6;
 const HEADS: usize = 6;
 const MLP: usize = 1536;
 const ENCODER_LAYERS: usize = 12;
@@ -178,7 +179,7 @@ impl Encoder {
     }
 
     fn build(v: &Vars) -> facext::Result<Self> {
-        let norm = |v: &Vars, name: &str| v.layer_norm(name, DIM, 1e-6);
+        let norm = |v: &Vars, name: &str| v.layer_norm(name, DIM, EPSILON);
         let layer = |i: usize| {
             let v = v.pp("layers").pp(i);
             Ok(Layer {
@@ -208,12 +209,12 @@ impl Encoder {
         let patches = conv2d(&self.patch, image, None, Act::None).flatten::<3>(2, 3).swap_dims(1, 2);
         let mut x = patches + self.position.clone().unsqueeze();
         for layer in &self.layers {
-            let y = layer.norm1.forward(x.clone());
+            let y = norm(&layer.norm1, EPSILON, x.clone());
             let [q, k, v] = [&layer.q, &layer.k, &layer.v].map(|l| l.forward(y.clone(), None, Act::None));
             x = layer.o.forward(attention(q, k, v, HEADS), Some(x), Act::None);
-            let y = layer.fc1.forward(layer.norm2.forward(x.clone()), None, Act::Gelu);
+            let y = layer.fc1.forward(norm(&layer.norm2, EPSILON, x.clone()), None, Act::Gelu);
             x = layer.fc2.forward(y, Some(x), Act::None);
         }
-        host(self.norm.forward(x)).await
+        host(norm(&self.norm, EPSILON, x)).await
     }
 }

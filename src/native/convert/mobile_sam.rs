@@ -256,16 +256,21 @@ impl Out<'_, '_> {
         let o = shape[0];
         let norm = |part: &str| self.vector(&format!("{from}.bn.{part}"), o);
         let (gamma, beta, mean, var) = (norm("weight")?, norm("bias")?, norm("running_mean")?, norm("running_var")?);
-        let scale: Vec<f32> = gamma.iter().zip(&var).map(|(g, v)| g / (v + BATCH_NORM_EPSILON).sqrt()).collect();
-        let shift = beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
-        let per_output = shape[1] * shape[2] * shape[3];
-        for (filter, s) in data.chunks_exact_mut(per_output.max(1)).zip(&scale) {
-            filter.iter_mut().for_each(|w| *w *= s);
-        }
+        let shift = fold_norm(&mut data, [&gamma, &beta, &mean, &var], BATCH_NORM_EPSILON);
         self.insert(format!("{to}.weight"), shape, data);
         self.insert(format!("{to}.bias"), [o], shift);
         Ok(5)
     }
+}
+
+/// Folds a batch normalisation (γ, β, μ, σ², each `[outputs]`) into the filters `[outputs, ..]` before it; returns their bias.
+pub(super) fn fold_norm(filters: &mut [f32], [gamma, beta, mean, var]: [&[f32]; 4], epsilon: f32) -> Vec<f32> {
+    let scale: Vec<f32> = gamma.iter().zip(var).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
+    let per_output = filters.len() / scale.len().max(1);
+    for (filter, s) in filters.chunks_exact_mut(per_output.max(1)).zip(&scale) {
+        filter.iter_mut().for_each(|w| *w *= s);
+    }
+    beta.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect()
 }
 
 /// `[rows, columns]` → `[columns, rows]`.

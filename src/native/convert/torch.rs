@@ -3,7 +3,8 @@
 //! The container is a zip of stored, never compressed, entries: `<name>/data.pkl`, a pickle of the state dict, and
 //! `<name>/data/<key>`, the raw little-endian storages it refers to. The walker below knows the pickle opcodes that a
 //! state dict needs and four callables (ordered dict, tensor rebuild and the storage types), refuses everything else by
-//! name, and bounds nesting and sizes, since a pickle is a program. Format: Python's `pickletools`, PyTorch's
+//! name, and bounds nesting and sizes, since a pickle is a program. Files from before PyTorch 1.6 are several pickles and the storages in a
+//! row, without a container; they are read, too. Format: Python's `pickletools`, PyTorch's
 //! `torch/serialization.py` and `torch/_utils.py`. (The crate `pytorch-reader` does the same from a file path, but its
 //! zip reader changes features of `indexmap` and `flate2` for the whole program.)
 
@@ -51,6 +52,9 @@ pub struct Entry {
     strides: Vec<usize>,
 }
 
+/// Begins a file from before the zip container: protocol 2, then the number 0x1950a86a20f9469cfc6c.
+const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
 /// An opened checkpoint.
 pub struct Checkpoint<'a> {
     /// Tensors by their name in the state dict.
@@ -69,6 +73,9 @@ impl<'a> Checkpoint<'a> {
     /// `weights.format`: not a zip, a compressed entry, no or several pickles, an opcode or callable that a state dict
     /// does not need.
     pub fn open(bytes: &'a [u8]) -> Result<Self> {
+        if let Some(rest) = bytes.strip_prefix(LEGACY) {
+            return Self::legacy(rest);
+        }
         let archive = rawzip::ZipArchive::from_slice(bytes).map_err(|e| bad(format!("{e:?}")))?;
         let mut storages = HashMap::new();
         let mut pickle: Option<&'a [u8]> = None;
@@ -95,40 +102,72 @@ impl<'a> Checkpoint<'a> {
         if pickle.len() > MAX_PICKLE {
             return Err(bad("the pickle is too long"));
         }
-        let Value::Dict(items, _) = Walker::new(pickle).walk()? else {
-            return Err(bad("the pickle is not a dict"));
-        };
-        let tensors = items
-            .iter()
-            .filter_map(|(name, value)| match value {
-                Value::Tensor(entry) => Some((name.to_string(), (**entry).clone())),
-                _ => None,
-            })
-            .collect();
+        let tensors = tensors(&Walker::new(pickle).walk()?.0)?;
         Ok(Self { tensors, storages })
     }
 
-    /// Shape and values of a float tensor, row-major.
+    /// What follows the magic number: pickles of the protocol, of the writer's system, of the state dict and of the storages' keys in
+    /// order; then for each key its length in elements (8 bytes) and its values.
+    fn legacy(bytes: &'a [u8]) -> Result<Self> {
+        let mut rest = bytes;
+        let mut next = || {
+            let (value, after) = Walker::new(&rest[..rest.len().min(MAX_PICKLE)]).walk()?;
+            rest = &rest[rest.len().min(MAX_PICKLE) - after.len()..];
+            Ok::<_, Error>(value)
+        };
+        let (_protocol, _system, dict, keys) = (next()?, next()?, next()?, next()?);
+        let (tensors, Value::Tuple(keys, _)) = (tensors(&dict)?, keys) else { return Err(bad("the storages have no list of keys")) };
+        let sizes: HashMap<&str, usize> = tensors.values().map(|e| (&*e.storage, e.dtype.size())).collect();
+        let mut storages = HashMap::new();
+        for key in keys.iter() {
+            let Value::Str(key) = key else { return Err(bad("a storage without a key")) };
+            let size = *sizes.get(&**key).ok_or_else(|| bad("a storage that no tensor has"))?;
+            let (length, after) = rest.split_first_chunk::<8>().ok_or_else(|| bad("a storage is missing"))?;
+            let bytes = usize::try_from(u64::from_le_bytes(*length)).ok().and_then(|n| n.checked_mul(size));
+            let (body, after) = bytes.and_then(|n| after.split_at_checked(n)).ok_or_else(|| bad("a storage is too short"))?;
+            storages.insert(key.to_string(), body);
+            rest = after;
+        }
+        Ok(Self { tensors, storages })
+    }
+
+    /// Shape and values of a float tensor, row-major, whatever the order in which its storage has them.
     ///
     /// # Errors
-    /// `weights.missing_tensor`, `weights.format` (an integer tensor, a view with gaps, a storage that is too short).
+    /// `weights.missing_tensor`, `weights.format` (an integer tensor, a view that repeats values, a storage that is too short).
     pub fn floats(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
         let e = self.tensors.get(name).ok_or_else(|| Error::weights(WeightsFault::MissingTensor, name))?;
-        let mut expected = 1usize;
-        for (size, stride) in e.shape.iter().zip(&e.strides).rev() {
-            if *size != 1 && *stride != expected {
-                return Err(bad(format!("{name} is not contiguous")));
-            }
-            expected = expected.checked_mul(*size).ok_or_else(|| bad(format!("{name} is too large")))?;
-        }
+        let short = || bad(format!("{name}: its storage is missing or too short"));
         let size = e.dtype.size();
-        let range = e.offset.checked_mul(size).zip(expected.checked_mul(size)).and_then(|(a, n)| Some(a..a.checked_add(n)?));
-        let bytes = self
-            .storages
-            .get(&*e.storage)
-            .zip(range)
-            .and_then(|(body, range)| body.get(range))
-            .ok_or_else(|| bad(format!("{name}: its storage is missing or too short")))?;
+        let body =
+            self.storages.get(&*e.storage).zip(e.offset.checked_mul(size)).and_then(|(body, from)| body.get(from..)).ok_or_else(short)?;
+        let count = e.shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s)).filter(|n| *n <= body.len() / size).ok_or_else(short)?;
+        // Where the last value lies.
+        let last = |sum: usize, (s, stride): (&usize, &usize)| sum.checked_add(s.saturating_sub(1).checked_mul(*stride)?);
+        let reach = e.shape.iter().zip(&e.strides).try_fold(0, last).ok_or_else(short)?;
+        if count > 0 && reach + 1 != count {
+            return Err(bad(format!("{name} is a view with gaps or repeats")));
+        }
+        let mut axes: Vec<(usize, usize)> = e.shape.iter().copied().zip(e.strides.iter().copied()).collect();
+        let mut expected = 1;
+        let in_order = axes.iter().rev().all(|(s, stride)| {
+            let fits = *s == 1 || *stride == expected;
+            expected *= s;
+            fits
+        });
+        let mut turned = Vec::new();
+        let bytes = if in_order {
+            &body[..count * size]
+        } else {
+            turned.reserve(count * size);
+            axes.reverse();
+            for i in 0..count {
+                // Row-major: the last axis runs fastest.
+                let at = axes.iter().fold((i, 0), |(rest, at), (s, stride)| (rest / s, at + rest % s * stride)).1;
+                turned.extend_from_slice(&body[at * size..][..size]);
+            }
+            &turned[..]
+        };
         let values = match e.dtype {
             Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F16 => bytes.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
@@ -136,6 +175,16 @@ impl<'a> Checkpoint<'a> {
         };
         Ok((e.shape.clone(), values))
     }
+}
+
+/// The tensors of a state dict.
+fn tensors(dict: &Value) -> Result<BTreeMap<String, Entry>> {
+    let Value::Dict(items, _) = dict else { return Err(bad("the pickle is not a dict")) };
+    let tensor = |(name, value): &(Rc<str>, Value)| match value {
+        Value::Tensor(entry) => Some((name.to_string(), (**entry).clone())),
+        _ => None,
+    };
+    Ok(items.iter().filter_map(tensor).collect())
 }
 
 /// A value on the pickle's stack. Containers carry their depth, so that dropping one cannot overflow the stack.
@@ -146,6 +195,7 @@ enum Value {
     Other,
     Int(i64),
     Str(Rc<str>),
+    /// A list is one, too.
     Tuple(Rc<[Value]>, u32),
     /// Entries with text keys, in order. A copy in the memo does not see later entries; a state dict has none shared.
     Dict(Rc<Vec<(Rc<str>, Value)>>, u32),
@@ -237,7 +287,8 @@ impl<'a> Walker<'a> {
         if *depth > MAX_DEPTH { Err(bad("nested too deeply")) } else { Ok(()) }
     }
 
-    fn walk(mut self) -> Result<Value> {
+    /// The value, and the bytes after the pickle.
+    fn walk(mut self) -> Result<(Value, &'a [u8])> {
         loop {
             let op = self.uint(1)? as u8;
             let value = match op {
@@ -249,7 +300,7 @@ impl<'a> Walker<'a> {
                     self.take(8)?; // frame length
                     continue;
                 }
-                b'.' => return self.pop(),
+                b'.' => return Ok((self.pop()?, self.rest)),
                 b'(' => Value::Mark,
                 b'N' | 0x88 | 0x89 => Value::Other,
                 b'G' => {
@@ -268,7 +319,12 @@ impl<'a> Walker<'a> {
                     let n = self.uint(1)?;
                     Value::Str(self.text(n)?)
                 }
-                b')' => Value::tuple(Vec::new())?,
+                b')' | b']' => Value::tuple(Vec::new())?,
+                b'e' => {
+                    let more = self.pop_mark()?;
+                    let Value::Tuple(items, _) = self.pop()? else { return Err(bad("no list to add to")) };
+                    Value::tuple(items.iter().cloned().chain(more).collect())?
+                }
                 0x85..=0x87 => {
                     let from = self.stack.len().checked_sub((op - 0x84) as usize).ok_or_else(|| bad("a short tuple"))?;
                     Value::tuple(self.stack.split_off(from))?
@@ -387,6 +443,14 @@ mod tests {
         out
     }
 
+    /// The same tensor as PyTorch laid it out before 1.6.
+    fn legacy(pickle: &[u8]) -> Vec<u8> {
+        let mut out = [LEGACY, b"\x80\x02M\xe9\x03.", b"\x80\x02}.", pickle, b"\x80\x02]q\x00(X\x01\x00\x00\x000e."].concat();
+        out.extend(6u64.to_le_bytes());
+        out.extend((1..=6).flat_map(|i| (i as f32).to_le_bytes()));
+        out
+    }
+
     fn pickle(strides: [u8; 2]) -> Vec<u8> {
         let mut p = b"\x80\x02ccollections\nOrderedDict\nq\x00)RX\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v2\n((".to_vec();
         p.extend(b"X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x06tQK\x00K\x02K\x03\x86K");
@@ -401,19 +465,24 @@ mod tests {
         let file = Checkpoint::open(&bytes).unwrap();
         assert_eq!(file.floats("w").unwrap(), (vec![2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
         assert_eq!(file.floats("v").unwrap_err().code(), "weights.missing_tensor");
+        let bytes = legacy(&pickle([3, 1]));
+        assert_eq!(Checkpoint::open(&bytes).unwrap().floats("w").unwrap().1, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     }
 
     #[test]
-    fn refuses_a_transposed_view_and_damage() {
+    fn reads_a_transposed_view_and_refuses_gaps_and_damage() {
         let bytes = checkpoint(&pickle([1, 2]));
+        assert_eq!(Checkpoint::open(&bytes).unwrap().floats("w").unwrap().1, vec![1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+        let bytes = checkpoint(&pickle([1, 1]));
         assert_eq!(Checkpoint::open(&bytes).unwrap().floats("w").unwrap_err().code(), "weights.format");
-        let good = checkpoint(&pickle([3, 1]));
         // Every truncation and every flipped byte must give an error or a tensor, never a panic.
-        for i in 0..good.len() {
-            let _ = Checkpoint::open(&good[..i]).map(|f| f.floats("w"));
-            let mut flipped = good.clone();
-            flipped[i] ^= 0x15;
-            let _ = Checkpoint::open(&flipped).map(|f| f.floats("w"));
+        for good in [checkpoint(&pickle([3, 1])), legacy(&pickle([3, 1]))] {
+            for i in 0..good.len() {
+                let _ = Checkpoint::open(&good[..i]).map(|f| f.floats("w"));
+                let mut flipped = good.clone();
+                flipped[i] ^= 0x15;
+                let _ = Checkpoint::open(&flipped).map(|f| f.floats("w"));
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! `facext train`: burn autodiff on the same model code that ships.
 //!
-//! Three stages. `residual` trains the residual branch alone, which is cheap and needs most samples; `vision` trains all
+//! Three stages. `traces` trains the branch that looks for traces alone, which is cheap and needs most samples; `vision` trains all
 //! that sees around it; `language` trains what speaks, from frozen vision. All resume from their last checkpoint. What they
 //! made is put into `trained.safetensors`, which `facext convert --trained` takes.
 
@@ -8,12 +8,13 @@ pub mod batch;
 pub mod calibrate;
 pub mod config;
 pub mod curve;
+pub mod cut;
 pub mod ema;
 pub mod language;
 pub mod losses;
-pub mod residual;
 pub mod schedule;
 pub mod summed;
+pub mod traces;
 pub mod vision;
 
 use crate::error::{Error, Result};
@@ -39,8 +40,8 @@ pub struct Args {
     #[arg(long)]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// residual, then vision, then language, then calibrate.
-    #[arg(value_parser = ["residual", "vision", "language", "calibrate"])]
+    /// traces, then vision, then language, then calibrate.
+    #[arg(value_parser = ["traces", "vision", "language", "calibrate"])]
     pub stage: String,
     /// Photo pack with splits by person.
     #[arg(long)]
@@ -78,6 +79,9 @@ pub struct Args {
     /// Samples of validation persons looked at with each checkpoint; the language stage, which is slow, takes a quarter.
     #[arg(long, default_value_t = 96)]
     pub validate: u64,
+    /// Traces stage: side of the squares it is shown, px, a multiple of 32; 0 = whole crops.
+    #[arg(long, default_value_t = 0)]
+    pub side: usize,
     /// Forgeries from crude (0) to this subtle (1).
     #[arg(long, default_value_t = 0.5)]
     pub difficulty: f32,
@@ -126,10 +130,19 @@ pub fn run(args: &Args) -> Result<()> {
     let tensors = Arc::new(tensors);
     let autodiff = device.clone().autodiff();
     match args.stage.as_str() {
-        "residual" => {
+        "traces" => {
             let model = Vision::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("vision"))?;
-            let branch = residual::train(&cfg, (model.trunk.no_grad(), model.residual), sampler, &val, args, &autodiff)?;
-            keep(&args.out, export(&branch, "vision.residual", |_| true))
+            let made = match (model.traces, model.residual) {
+                (Some(traces), _) => {
+                    export(&traces::train(&cfg, (None, traces), sampler, &val, args, &autodiff)?, "vision.traces", |_| true)
+                }
+                (None, Some(branch)) => {
+                    let beside = Some(model.trunk.no_grad());
+                    export(&traces::train(&cfg, (beside, branch), sampler, &val, args, &autodiff)?, "vision.residual", |_| true)
+                }
+                (None, None) => TensorMap::default(),
+            };
+            keep(&args.out, made)
         }
         "vision" => {
             let model = Vision::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("vision"))?;

@@ -45,38 +45,41 @@ impl Inputs {
     /// As the kernels of one instruction set want them.
     pub(super) fn with(isa: Isa, x: &[f32], m: usize, k: usize, bits: usize) -> Self {
         assert!(k.is_multiple_of(BLOCK) && x.len() == m * k && (bits == 4 || bits == 8));
-        let mut all = Self {
-            isa,
-            m,
-            k,
-            bits,
-            pairs: vec![0; m * k / 2],
-            scales: Vec::with_capacity(m * k / BLOCK),
-            sums: Vec::with_capacity(m * k / BLOCK),
-        };
+        let count = m * k / BLOCK;
+        let mut all = Self { isa, m, k, bits, pairs: vec![0; count * PAIRS], scales: vec![0.0; count], sums: vec![0.0; count] };
         let limit = match (isa.takes_digits(), bits) {
             (false, _) => 32767.0,
             (true, 4) => relaxed::TOP_4,
             (true, _) => relaxed::TOP_8,
         };
-        for (block, pairs) in x.as_chunks::<BLOCK>().0.iter().zip(all.pairs.as_chunks_mut::<PAIRS>().0) {
-            let sum = sum(block);
+        let round = |block: &[f32; BLOCK], pairs: &mut [i32; PAIRS]| {
             let top = largest(block);
             let inverse = if top > LEAST && top.is_finite() { limit / top } else { 0.0 };
-            all.scales.push(if top.is_finite() { top / limit } else { f32::NAN });
-            all.sums.push(sum);
             if isa.takes_digits() {
                 *pairs = relaxed::digits(block, inverse, bits);
-                continue;
-            }
-            let q: [u32; BLOCK] = std::array::from_fn(|i| round16(block[i], inverse));
-            if bits == 4 {
-                // A word's 16-bit halves begin with its inputs 0 and 4.
-                *pairs = std::array::from_fn(|i| pair(q[i / 4 * 8 + i % 4], q[i / 4 * 8 + i % 4 + 4]));
             } else {
-                *pairs = std::array::from_fn(|i| pair(q[i / 2 * 4 + i % 2], q[i / 2 * 4 + i % 2 + 2]));
+                let q: [u32; BLOCK] = std::array::from_fn(|i| round16(block[i], inverse));
+                *pairs = if bits == 4 {
+                    // A word's 16-bit halves begin with its inputs 0 and 4.
+                    std::array::from_fn(|i| pair(q[i / 4 * 8 + i % 4], q[i / 4 * 8 + i % 4 + 4]))
+                } else {
+                    std::array::from_fn(|i| pair(q[i / 2 * 4 + i % 2], q[i / 2 * 4 + i % 2 + 2]))
+                };
             }
-        }
+            (if top.is_finite() { top / limit } else { f32::NAN }, sum(block))
+        };
+        let work = share::EASY * x.len();
+        let each = count.div_ceil(4 * share::threads_for(work)).max(1);
+        let (scales, sums) = (Shared::new(&mut all.scales), Shared::new(&mut all.sums));
+        share::pieces(&mut all.pairs, each * PAIRS, &mut share::rooms(work, || ()), |(), i, pairs| {
+            let (from, pairs) = (i * each, pairs.as_chunks_mut::<PAIRS>().0);
+            // SAFETY: the blocks of a piece are its own.
+            let (scales, sums) = unsafe { (scales.some(from, pairs.len()), sums.some(from, pairs.len())) };
+            let blocks = &x.as_chunks::<BLOCK>().0[from..][..pairs.len()];
+            for (((block, pairs), scale), sum) in blocks.iter().zip(pairs).zip(scales).zip(sums) {
+                (*scale, *sum) = round(block, pairs);
+            }
+        });
         all
     }
 

@@ -12,11 +12,22 @@ const GROUP: usize = 8;
 
 /// Root-mean-square norm of rows of `gain.len()` values: `x / √(mean(x²) + epsilon) · gain`.
 pub fn rms_norm(x: &[f32], gain: &[f32], epsilon: f32, out: &mut Vec<f32>) {
-    out.clear();
-    for row in x.chunks_exact(gain.len()) {
-        let scale = 1.0 / (dot(row, row) / row.len() as f32 + epsilon).sqrt();
-        out.extend(row.iter().zip(gain).map(|(v, g)| v * scale * g));
-    }
+    let k = gain.len();
+    out.resize(x.len() / k * k, 0.0);
+    rows(out, k, |i, out| {
+        let row = &x[i * k..][..k];
+        let scale = 1.0 / (dot(row, row) / k as f32 + epsilon).sqrt();
+        out.iter_mut().zip(row).zip(gain).for_each(|((y, v), g)| *y = v * scale * g);
+    });
+}
+
+/// Calls with every row of `k` values, on as many threads as easy work of that size is worth.
+fn rows(all: &mut [f32], k: usize, row: impl Fn(usize, &mut [f32]) + Sync) {
+    let work = share::EASY * all.len();
+    let each = (all.len() / k.max(1)).div_ceil(4 * share::threads_for(work)).max(1);
+    share::pieces(all, each * k, &mut share::rooms(work, || ()), |(), i, some| {
+        some.chunks_exact_mut(k).enumerate().for_each(|(j, out)| row(i * each + j, out));
+    });
 }
 
 /// `Σ a · b`.
@@ -222,23 +233,32 @@ pub fn attention([q, k, v]: [&[f32]; 3], at: &Rotary, start: usize, sizes: Heads
 
 /// `silu(gate) · up`, into `gate`.
 pub fn swiglu(gate: &mut [f32], up: &[f32]) {
-    gate.iter_mut().zip(up).for_each(|(g, u)| *g = silu(*g) * u);
+    /// Values at a time.
+    const SOME: usize = 512;
+    let whole = gate.len() / SOME * SOME;
+    let (some, rest) = gate.split_at_mut(whole);
+    let join = |gate: &mut [f32], up: &[f32]| gate.iter_mut().zip(up).for_each(|(g, u)| *g = silu(*g) * u);
+    rows(some, SOME, |i, gate| join(gate, &up[i * SOME..][..SOME]));
+    join(rest, &up[whole..]);
 }
 
 /// `y [m, n] += scale · (x [m, k] · a [k, r]) · b [r, n]`: a low-rank adapter.
 pub fn low_rank(x: &[f32], a: &[f32], b: &[f32], [k, r, n]: [usize; 3], scale: f32, y: &mut [f32]) {
     assert!(a.len() == k * r && b.len() == r * n && x.len() / k == y.len() / n);
-    let mut narrow = vec![0.0; r];
-    for (x, y) in x.chunks_exact(k).zip(y.chunks_exact_mut(n)) {
-        narrow.fill(0.0);
-        for (x, a) in x.iter().zip(a.chunks_exact(r)) {
-            narrow.iter_mut().zip(a).for_each(|(s, a)| *s += x * a);
+    let work = 2 * x.len() * r + y.len() * r;
+    let each = (y.len() / n).div_ceil(4 * share::threads_for(work)).max(1);
+    share::pieces(y, each * n, &mut share::rooms(work, || vec![0.0; r]), |narrow, i, y| {
+        for (x, y) in x[i * each * k..].chunks_exact(k).zip(y.chunks_exact_mut(n)) {
+            narrow.fill(0.0);
+            for (x, a) in x.iter().zip(a.chunks_exact(r)) {
+                narrow.iter_mut().zip(a).for_each(|(s, a)| *s += x * a);
+            }
+            for (s, b) in narrow.iter().zip(b.chunks_exact(n)) {
+                let s = s * scale;
+                y.iter_mut().zip(b).for_each(|(y, b)| *y += s * b);
+            }
         }
-        for (s, b) in narrow.iter().zip(b.chunks_exact(n)) {
-            let s = s * scale;
-            y.iter_mut().zip(b).for_each(|(y, b)| *y += s * b);
-        }
-    }
+    });
 }
 
 /// `y += x`.

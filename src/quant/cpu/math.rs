@@ -27,6 +27,14 @@ pub fn round16(v: f32, inverse: f32) -> u32 {
     (v * inverse + ROUND).to_bits()
 }
 
+/// The nearest integer to `v · inverse`, for products below 2^22; anything where that is no number.
+#[inline(always)]
+pub fn rounded(v: f32, inverse: f32) -> i32 {
+    /// 1.5·2²³ and its bit pattern.
+    const ROUND: f32 = 12_582_912.0;
+    ((v * inverse + ROUND).to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32)
+}
+
 /// Two such integers as the halves of a word.
 #[inline(always)]
 pub fn pair(low: u32, high: u32) -> i32 {
@@ -63,6 +71,7 @@ mod tests {
     fn sixteen_bits_are_rounded_to_the_nearest_even() {
         for (v, want) in [(0.0, 0), (0.5, 0), (1.5, 2), (-1.5, -2), (-0.75, -1), (32766.6, 32767), (-32767.0, -32767), (-0.0, 0)] {
             assert_eq!(round16(v / 4.0, 4.0) as u16 as i16, want, "{v}");
+            assert_eq!(rounded(v / 4.0, 4.0), i32::from(want), "{v}");
             let both = pair(round16(v, 1.0), round16(-v, 1.0));
             assert_eq!((both as i16, (both >> 16) as i16), (want, -want));
         }

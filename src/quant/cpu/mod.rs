@@ -9,6 +9,7 @@ pub mod conv;
 pub mod decoder;
 pub mod fixed;
 pub mod math;
+pub mod norm;
 pub mod relaxed;
 pub mod share;
 mod simd;

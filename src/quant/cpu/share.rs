@@ -51,6 +51,9 @@ pub fn pieces<T: Send, R: Send>(all: &mut [T], size: usize, rooms: &mut [R], job
 /// Integer multiply-adds below which a second thread costs more than it brings (some 30 µs of work). Those in floats count twice.
 const WORTH: usize = 1 << 19;
 
+/// What passing a value once costs, in multiply-adds: norms, roundings, activations.
+pub const EASY: usize = 8;
+
 /// How many threads so many multiply-adds are worth.
 pub fn threads_for(work: usize) -> usize {
     if work >= WORTH { threads() } else { 1 }

@@ -8,7 +8,7 @@ pub mod kernel;
 
 #[cfg(any(target_arch = "wasm32", test))]
 use super::Packed;
-use super::math::round16;
+use super::math::rounded;
 use crate::quant::BLOCK;
 use kernel::DIGITS;
 #[cfg(any(target_arch = "wasm32", test))]
@@ -28,20 +28,24 @@ pub const SHARED_MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/relax
 
 /// One block of activations as digits, in the order in which words hold their weights.
 pub(super) fn digits(block: &[f32; BLOCK], inverse: f32, bits: usize) -> [i32; DIGITS] {
-    let value = |i: usize| i32::from(round16(block[i], inverse) as i16);
-    let pack = |of: &dyn Fn(usize) -> i32| (0..4).fold(0, |word, j| word | (of(j) & 0xFF) << (8 * j));
+    // All values first, then all digits, then the order of bytes: each of these loops is vectorised.
+    let values: [i32; BLOCK] = std::array::from_fn(|i| rounded(block[i], inverse));
     if bits == 4 {
         // Bytes of a word hold its inputs 2j in their low halves, 2j + 1 in their high ones. Digits are signed: the nearest multiple of
         // 128 and what is left.
-        let high = |a: i32| (a + 64) >> 7;
+        let high: [u8; BLOCK] = std::array::from_fn(|i| ((values[i] + 64) >> 7) as u8);
+        let low: [u8; BLOCK] = std::array::from_fn(|i| (values[i] - (((values[i] + 64) >> 7) << 7)) as u8);
         std::array::from_fn(|d| {
-            let input = |j: usize| value(d / 4 * 8 + 2 * j + d / 2 % 2);
-            if d % 2 == 0 { pack(&|j| high(input(j))) } else { pack(&|j| input(j) - 128 * high(input(j))) }
+            let from = d / 4 * 8 + d / 2 % 2;
+            let of = if d % 2 == 0 { &high } else { &low };
+            i32::from_le_bytes([of[from], of[from + 2], of[from + 4], of[from + 6]])
         })
     } else {
+        let high: [u8; BLOCK] = std::array::from_fn(|i| ((values[i] + 8192) >> 7) as u8);
+        let low: [u8; BLOCK] = std::array::from_fn(|i| (values[i] + 8192) as u8 & 127);
         std::array::from_fn(|d| {
-            let input = |j: usize| value(d / 2 * 4 + j) + 8192;
-            if d % 2 == 0 { pack(&|j| input(j) >> 7) } else { pack(&|j| input(j) & 127) }
+            let of = if d % 2 == 0 { &high } else { &low };
+            i32::from_le_bytes([0, 1, 2, 3].map(|j| of[d / 2 * 4 + j]))
         })
     }
 }

@@ -1,16 +1,19 @@
-//! Residual stage: the residual branch beside the frozen trunk, from evidence map, detection and family.
+//! Traces stage: the branch that looks for traces, alone, from evidence map, detection and family.
 //!
-//! Without the decoder a sample is cheap, so the branch, which starts from nothing, sees the most.
+//! Without the decoder a sample is cheap, and a square of one ([`super::cut`]) cheaper still, so the branch sees the most. The older residual branch
+//! is trained in the same way, beside the maps of the frozen trunk.
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::model::encoder::TinyVit;
-use crate::model::residual::ResidualBranch;
+use crate::model::encoder::{EncoderOutput, TinyVit};
+use crate::model::residual::{ResidualBranch, ResidualOutput};
+use crate::model::traces::Traces;
 use crate::model::vision::crops_to_tensor;
-use crate::native::annotate::{Sample, Sampler};
+use crate::native::annotate::Sampler;
 use crate::native::metrics;
 use crate::native::train::Args;
 use crate::native::train::batch::{TrunkData, shrink};
+use crate::native::train::cut::{Cut, pair};
 use crate::native::train::ema::Ema;
 use crate::native::train::losses::{bce, cross_entropy, evidence};
 use crate::native::train::schedule::{Journal, cosine};
@@ -25,21 +28,39 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
+/// A branch that can be trained alone.
+pub trait Branch: Module + Clone + Send + Sync + 'static {
+    /// What it sees in a crop `[b, 3, s, s]`; `trunk` is there if the branch was given a trunk.
+    fn see(&self, image: Tensor<4>, trunk: Option<&EncoderOutput>) -> ResidualOutput;
+}
+
+impl Branch for Traces {
+    fn see(&self, image: Tensor<4>, _: Option<&EncoderOutput>) -> ResidualOutput {
+        self.forward(image)
+    }
+}
+
+impl Branch for ResidualBranch {
+    fn see(&self, image: Tensor<4>, trunk: Option<&EncoderOutput>) -> ResidualOutput {
+        self.forward(image, trunk.expect("trained beside a trunk"))
+    }
+}
+
 /// Trains until `args.steps`; resumes from the run's checkpoint.
 ///
 /// # Errors
 /// [`Error::Io`], and those of the sampler.
-pub fn train(
+pub fn train<M: Branch>(
     cfg: &ModelConfig,
-    (trunk, mut model): (TinyVit, ResidualBranch),
+    (trunk, mut model): (Option<TinyVit>, M),
     sampler: Arc<Sampler>,
     val: &Sampler,
     args: &Args,
     device: &Device,
-) -> Result<ResidualBranch> {
+) -> Result<M> {
     let mut optimiser =
         AdamWConfig::new().with_weight_decay(0.02).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
-    let mut journal = Journal::open(&args.out, "residual")?;
+    let mut journal = Journal::open(&args.out, "traces")?;
     let mut ema = Ema::new(args.ema);
     let mut step = 0;
     if let Some(at) = journal.resume() {
@@ -48,17 +69,19 @@ pub fn train(
         ema.load(&model, &journal.average_path(), at)?;
         step = at;
     }
+    let side = if args.side == 0 { cfg.enc_image } else { args.side };
+    if !side.is_multiple_of(32) || side > cfg.enc_image || !args.batch.is_multiple_of(2) {
+        return Err(Error::Request(format!("--side must be a multiple of 32 up to {}, --batch even", cfg.enc_image)));
+    }
     let (send, samples) = sync_channel(16);
-    let next = Arc::new(AtomicU64::new((step * args.batch * args.accumulate as usize) as u64));
-    let trunk = super::inner(&trunk);
+    let next = Arc::new(AtomicU64::new((step * args.batch * args.accumulate as usize / 2) as u64));
+    let trunk = trunk.as_ref().map(super::inner);
     for _ in 0..args.loaders.max(1) {
-        let (sampler, send, next, trunk, side) = (sampler.clone(), send.clone(), next.clone(), trunk.clone(), cfg.enc_image);
-        let repeat = if args.repeat == 0 { u64::MAX } else { args.repeat };
+        let (sampler, send, next, trunk) = (sampler.clone(), send.clone(), next.clone(), trunk.clone());
+        let repeat = if args.repeat == 0 { u64::MAX } else { args.repeat.div_ceil(2) };
         std::thread::spawn(move || {
             loop {
-                let drawn = sampler.paired(next.fetch_add(1, Ordering::Relaxed) % repeat);
-                let ready = drawn.map(|s| (TrunkData::of(&trunk, &s.image.data, side), s));
-                if send.send(ready).is_err() {
+                if send.send(pair(&sampler, trunk.as_ref(), next.fetch_add(1, Ordering::Relaxed) % repeat, side)).is_err() {
                     break;
                 }
             }
@@ -69,9 +92,9 @@ pub fn train(
     while step < args.steps {
         let lr = args.lr * cosine(step, 50, args.steps);
         let draw = || samples.recv().map_err(|_| Error::Model("the sample threads ended".into())).and_then(|drawn| drawn);
-        let batches =
-            (0..args.accumulate).map(|_| (0..args.batch).map(|_| draw()).collect()).collect::<Result<Vec<Vec<(TrunkData, Sample)>>>>()?;
-        let (value, parts, grads) = summed::step(&model, &batches, device, |model, batch| loss(cfg, model, batch, device));
+        let batch = || (0..args.batch / 2).map(|_| draw()).collect::<Result<Vec<[Cut; 2]>>>().map(|b| b.into_iter().flatten().collect());
+        let batches = (0..args.accumulate).map(|_| batch()).collect::<Result<Vec<Vec<Cut>>>>()?;
+        let (value, parts, grads) = summed::step(&model, &batches, device, |model, batch| loss(model, batch, side, device));
         if let Some(grads) = grads {
             model = optimiser.step(lr, model, grads);
             ema.update(&model);
@@ -83,26 +106,23 @@ pub fn train(
             optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
             ema.save(&model, &journal.average_path())?;
             journal.saved(step)?;
-            let report = validate(cfg, (&trunk, &super::inner(&ema.averaged(&model))), val, args.validate)?;
+            let report = validate(cfg, (trunk.as_ref(), &super::inner(&ema.averaged(&model))), val, args.validate)?;
             journal.note(step, &report)?;
         }
     }
     Ok(ema.averaged(&model))
 }
 
-fn loss(
-    cfg: &ModelConfig,
-    model: &ResidualBranch,
-    batch: &[(TrunkData, Sample)],
-    device: &Device,
-) -> (Tensor<1>, Vec<(&'static str, f32)>) {
-    let (b, m) = (batch.len(), cfg.enc_image / 4);
-    let crops: Vec<&[u8]> = batch.iter().map(|(_, s)| s.image.data.as_slice()).collect();
-    let out = model.forward(crops_to_tensor(&crops, cfg.enc_image, device), &TrunkData::join(batch.iter().map(|(t, _)| t), device));
-    let artifact: Vec<f32> = batch.iter().flat_map(|(_, s)| shrink(&s.artifact.data, cfg.enc_image)).collect();
+fn loss<M: Branch>(model: &M, batch: &[Cut], side: usize, device: &Device) -> (Tensor<1>, Vec<(&'static str, f32)>) {
+    let (b, m) = (batch.len(), side / 4);
+    let images: Vec<&[u8]> = batch.iter().map(|c| c.image.as_slice()).collect();
+    let trunk: Option<Vec<&TrunkData>> = batch.iter().map(|c| c.trunk.as_ref()).collect();
+    let trunk = trunk.map(|t| TrunkData::join(t.into_iter(), device));
+    let out = model.see(crops_to_tensor(&images, side, device), trunk.as_ref());
+    let artifact: Vec<f32> = batch.iter().flat_map(|c| c.artifact.iter().copied()).collect();
     let artifact = Tensor::<4>::from_data(TensorData::new(artifact, [b, 1, m, m]), device);
-    let forged: Vec<f32> = batch.iter().map(|(_, s)| f32::from(u8::from(s.is_fake()))).collect();
-    let classes: Vec<i32> = batch.iter().map(|(_, s)| s.family.index() as i32).collect();
+    let forged: Vec<f32> = batch.iter().map(|c| f32::from(u8::from(c.forged))).collect();
+    let classes: Vec<i32> = batch.iter().map(|c| c.class as i32).collect();
     let map = evidence(out.artifact, artifact);
     let det = bce(out.det, Tensor::<2>::from_data(TensorData::new(forged, [b, 1]), device)).mean();
     let cls = cross_entropy(out.cls, Tensor::<1, Int>::from_data(TensorData::new(classes, [b]), device));
@@ -111,13 +131,14 @@ fn loss(
 }
 
 /// Figures on `n` samples of a split.
-fn validate(cfg: &ModelConfig, (trunk, model): (&TinyVit, &ResidualBranch), split: &Sampler, n: u64) -> Result<String> {
+fn validate<M: Branch>(cfg: &ModelConfig, (trunk, model): (Option<&TinyVit>, &M), split: &Sampler, n: u64) -> Result<String> {
     let device = Device::flex();
     let (mut scores, mut peaks, mut iou) = (vec![], vec![], vec![]);
     for index in 0..n {
         let s = split.sample(index)?;
         let image = crops_to_tensor(&[&s.image.data], cfg.enc_image, &device);
-        let out = model.forward(image.clone(), &trunk.forward(image));
+        let maps = trunk.map(|t| t.forward(image.clone()));
+        let out = model.see(image, maps.as_ref());
         scores.push((sigmoid(out.det).into_scalar::<f32>(), s.is_fake()));
         let map = out.artifact.into_data().try_to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
         peaks.push((map.iter().copied().fold(f32::MIN, f32::max), s.is_fake()));

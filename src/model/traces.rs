@@ -1,0 +1,116 @@
+//! The branch that looks for traces of a forgery, by a network that learned from pixels: EfficientNet-Lite0 ([`super::lite`]) on the crop and its
+//! high-pass band, and a pyramid up again (Lin et al. 2017) to stride 4.
+//!
+//! It takes the place of [`super::residual`], whose filters start from nothing and never learned enough: that branch told forgeries of
+//! the photos it was trained on no better than those of strangers. It sees the picture and nothing else, neither trunk nor mesh, so it
+//! can be trained alone, on small squares.
+
+use super::dense::{Act, conv2d};
+use super::lite::{Dims, Lite};
+use super::residual::{Merge, ResidualOutput, double, pooled, with_high_pass};
+use crate::config::ModelConfig;
+use crate::error::Result;
+use crate::weights::{Conv, Init, Vars};
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::nn::conv::Conv2d;
+use burn::tensor::Tensor;
+use burn::tensor::activation::{relu, sigmoid};
+
+/// See the module's text.
+#[derive(Module, Debug)]
+pub struct Traces {
+    lite: Lite,
+    laterals: Vec<Conv2d>,
+    merges: Vec<Merge>,
+    evidence: Conv2d,
+    pooled: Linear,
+    det: Linear,
+    cls: Linear,
+    out: Conv2d,
+}
+
+impl Traces {
+    /// Names: `lite`, `laterals.{0..3}` (strides 32, 16, 8, 4), `merges.{0..2}.{mix,norm}` (strides 16, 8, 4), `evidence`, `pooled`, `det`, `cls`,
+    /// `out`.
+    ///
+    /// # Errors
+    /// `weights.*`
+    pub fn build(cfg: &ModelConfig, dims: &Dims, v: &Vars) -> Result<Self> {
+        let (w, levels) = (cfg.res_width, Lite::levels(dims));
+        let lateral = |i: usize| v.conv2d(&format!("laterals.{i}"), [levels[3 - i], w], Conv::same(1), true);
+        Ok(Self {
+            lite: Lite::build(dims, &v.pp("lite"))?,
+            laterals: (0..4).map(lateral).collect::<Result<_>>()?,
+            merges: (0..3).map(|i| Merge::build(w, &v.pp("merges").pp(i))).collect::<Result<_>>()?,
+            evidence: v.conv2d("evidence", [w, 1], Conv::same(1), true)?,
+            pooled: v.linear("pooled", 2 * levels[3] + 4 * w + 2, 2 * w, true)?,
+            det: v.linear("det", 2 * w, 1, true)?,
+            cls: v.linear("cls", 2 * w, cfg.dec_classes, true)?,
+            // Before training the trunk's map stays as it is.
+            out: v.starting(Init::Const(0.0)).conv2d("out", [w, cfg.enc_out], Conv::same(1), true)?,
+        })
+    }
+
+    /// `[b, 3, s, s]` normalised crop, s a multiple of 32 → what is seen; `map` and `artifact` as the residual branch gives them.
+    pub fn forward(&self, image: Tensor<4>) -> ResidualOutput {
+        let levels = self.lite.forward(with_high_pass(image));
+        let mut y = conv2d(&self.laterals[0], levels[3].clone(), None, Act::None);
+        let mut merged = Vec::with_capacity(self.merges.len());
+        for (i, merge) in self.merges.iter().enumerate() {
+            let level = &levels[2 - i];
+            y = merge.forward(conv2d(&self.laterals[i + 1], level.clone(), Some(double(y, level)), Act::Relu));
+            merged.push(y.clone());
+        }
+        let artifact = conv2d(&self.evidence, y.clone(), None, Act::None);
+        let seen = pooled([levels[3].clone(), merged[0].clone(), merged[1].clone(), sigmoid(artifact.clone())]);
+        let seen = relu(self.pooled.forward(seen));
+        ResidualOutput {
+            map: conv2d(&self.out, merged[0].clone(), None, Act::None),
+            fine: y,
+            artifact,
+            det: self.det.forward(seen.clone()),
+            cls: self.cls.forward(seen),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Distribution};
+
+    fn tiny(device: &Device) -> (ModelConfig, Traces) {
+        let cfg = ModelConfig::tiny();
+        let dims = cfg.res_lite.expect("the small preset has one");
+        let traces = Traces::build(&cfg, &dims, &Vars::random(1, device)).unwrap();
+        (cfg, traces)
+    }
+
+    #[test]
+    fn shapes_and_an_untouched_map_before_training() {
+        let (cfg, traces) = tiny(&Device::flex());
+        for side in [64, 96] {
+            let seen = traces.forward(Tensor::random([2, 3, side, side], Distribution::Normal(0.0, 1.0), &Device::flex()));
+            assert_eq!(seen.map.dims(), [2, cfg.enc_out, side / 16, side / 16]);
+            assert_eq!(seen.map.abs().max().into_scalar::<f32>(), 0.0);
+            assert_eq!(seen.fine.dims(), [2, cfg.res_width, side / 4, side / 4]);
+            assert_eq!(seen.artifact.dims(), [2, 1, side / 4, side / 4]);
+            assert_eq!((seen.det.dims(), seen.cls.dims()), ([2, 1], [2, cfg.dec_classes]));
+        }
+    }
+
+    #[test]
+    fn both_ways_on_the_cpu_agree_and_gradients_reach_the_first_weights() {
+        let (plain, tracked) = (Device::flex(), Device::flex().autodiff());
+        let image = Tensor::<4>::random([1, 3, 64, 64], Distribution::Normal(0.0, 1.0), &plain);
+        let want = tiny(&plain).1.forward(image.clone()).artifact;
+        let traces = tiny(&tracked).1;
+        let seen = traces.forward(Tensor::from_data(image.into_data(), &tracked));
+        let gap = (seen.artifact.clone().inner() - want).abs().max().into_scalar::<f32>();
+        assert!(gap < 5e-3, "{gap}");
+        let gradients = (seen.artifact.sum() + seen.det.sum()).backward();
+        let g = traces.lite.first().grad(&gradients).unwrap().abs().sum().into_scalar::<f32>();
+        assert!(g.is_finite() && g > 0.0, "{g}");
+    }
+}
