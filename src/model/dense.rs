@@ -69,6 +69,7 @@ pub(super) fn values<const D: usize>(t: &Tensor<D>) -> Option<FlexTensor> {
 }
 
 /// Whether derivatives are asked for and values are in the CPU's memory.
+#[cfg(feature = "native")]
 pub(super) fn is_tracked_cpu<const D: usize>(t: &Tensor<D>) -> bool {
     t.is_autodiff() && t.clone().inner().try_into_primitive::<Flex>().is_ok()
 }

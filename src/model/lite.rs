@@ -8,7 +8,6 @@
 //! all sides, where upstream pads strided ones on the far sides only: half a cell of shift, which training takes up.
 
 use super::dense::{Act, conv2d};
-use super::lite_grad::{Kind, layer};
 use crate::error::Result;
 use crate::weights::{Conv, Vars};
 use burn::module::Module;
@@ -43,8 +42,6 @@ struct Bottleneck {
     expand: Option<Conv2d>,
     depthwise: Conv2d,
     project: Conv2d,
-    kernel: usize,
-    stride: usize,
     joins: bool,
 }
 
@@ -110,34 +107,34 @@ impl Bottleneck {
             expand: (widen > 1).then(|| v.conv2d("expand", [d_in, wide], Conv::same(1), true)).transpose()?,
             depthwise: v.conv2d("depthwise", [wide, wide], across, true)?,
             project: v.conv2d("project", [wide, d_out], Conv::same(1), true)?,
-            kernel,
-            stride,
             joins,
         })
     }
 
     /// `[b, h, w, c] → [b, h', w', c']`
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let plain = Kind { depthwise: 0, stride: 1, act: false };
         let mut y = x.clone();
         if let Some(expand) = &self.expand {
-            y = last(expand, y, Kind { act: true, ..plain }, None);
+            y = last(expand, y, Act::Relu6, None);
         }
-        y = last(&self.depthwise, y, Kind { depthwise: self.kernel, stride: self.stride, act: true }, None);
-        last(&self.project, y, plain, self.joins.then_some(x))
+        y = last(&self.depthwise, y, Act::Relu6, None);
+        last(&self.project, y, Act::None, self.joins.then_some(x))
     }
 }
 
 /// A layer on `[b, h, w, c]`, whatever the device: with derivatives on the CPU by [`super::lite_grad`], otherwise by
 /// [`super::dense`].
-fn last(conv: &Conv2d, x: Tensor<4>, kind: Kind, add: Option<Tensor<4>>) -> Tensor<4> {
+fn last(conv: &Conv2d, x: Tensor<4>, act: Act, add: Option<Tensor<4>>) -> Tensor<4> {
+    #[cfg(feature = "native")]
     if let (true, Some(bias)) = (super::dense::is_tracked_cpu(&x), &conv.bias) {
-        let y = layer(x, conv.weight.val(), bias.val(), kind);
+        let depthwise = if conv.groups > 1 { conv.kernel_size[0] } else { 0 };
+        let kind = super::lite_grad::Kind { depthwise, stride: conv.stride[0], act: act == Act::Relu6 };
+        let y = super::lite_grad::layer(x, conv.weight.val(), bias.val(), kind);
         return match add {
             Some(add) => y + add,
             None => y,
         };
     }
     let first = |x: Tensor<4>| x.permute([0, 3, 1, 2]);
-    conv2d(conv, first(x), add.map(first), if kind.act { Act::Relu6 } else { Act::None }).permute([0, 2, 3, 1])
+    conv2d(conv, first(x), add.map(first), act).permute([0, 2, 3, 1])
 }

@@ -33,7 +33,7 @@ pub fn layer(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, kind: Kind) -> Te
 }
 
 /// A layer, and what its derivative needs.
-#[backend_extension(Flex, Autodiff: cfg(feature = "native"))]
+#[backend_extension(Flex, Autodiff)]
 pub trait LiteOps: Backend {
     /// The layer.
     fn lite_forward(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>, kind: Kind) -> FloatTensor<Self>;
@@ -77,7 +77,7 @@ impl LiteOps for Flex {
         let [b, h, w, c] = dims(&x);
         let hold = |row: &mut [f32]| {
             if kind.act {
-                row.iter_mut().for_each(|v| *v = v.max(0.0).min(TOP));
+                row.iter_mut().for_each(|v| *v = v.clamp(0.0, TOP));
             }
         };
         if kind.depthwise > 0 {
@@ -177,7 +177,6 @@ fn each_tap([b, h, w, c]: [usize; 4], kind: Kind, [rows, columns]: [usize; 2], m
 }
 
 /// The operation on the autodiff wrapper of the CPU.
-#[cfg(feature = "native")]
 mod differentiable {
     use super::{Kind, LiteOps};
     use burn::backend::Backend;
@@ -247,7 +246,7 @@ mod differentiable {
     }
 }
 
-#[cfg(all(test, feature = "native"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use burn::tensor::ops::ConvOptions;

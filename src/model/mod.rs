@@ -8,6 +8,7 @@ pub mod encoder_block;
 pub mod fifa;
 pub mod gelu;
 pub mod lite;
+#[cfg(feature = "native")]
 mod lite_grad;
 pub mod lm;
 pub mod lm_cache;

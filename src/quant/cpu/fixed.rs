@@ -17,6 +17,8 @@ const TOP_W: f32 = 4095.0;
 const CHUNK: usize = 32;
 /// Rows of a tile; what is done together has a multiple of them.
 const ROWS: usize = 4;
+/// Values that are rounded together.
+const GROUP: usize = 16;
 /// Bytes of activations that pass over all panels while they are in the second-level cache.
 const PASS: usize = 256 * 1024;
 
@@ -126,7 +128,13 @@ impl Rows {
         debug_assert_eq!(row.len(), self.k);
         let top = largest(row);
         let inverse = if top > LEAST && top.is_finite() { TOP_X / top } else { 0.0 };
-        let (whole, rest) = row.as_chunks::<2>();
+        // First all values of a group, then all pairs: both loops are vectorised.
+        let (groups, rest) = row.as_chunks::<GROUP>();
+        for group in groups {
+            let q: [u32; GROUP] = std::array::from_fn(|i| round16(group[i], inverse));
+            self.pairs.extend_from_slice(&std::array::from_fn::<i32, { GROUP / 2 }, _>(|i| pair(q[2 * i], q[2 * i + 1])));
+        }
+        let (whole, rest) = rest.as_chunks::<2>();
         self.pairs.extend(whole.iter().map(|[low, high]| pair(round16(*low, inverse), round16(*high, inverse))));
         self.pairs.extend(rest.iter().map(|v| pair(round16(*v, inverse), 0)));
         self.scales.push(if top.is_finite() { top / TOP_X } else { f32::NAN });
