@@ -77,10 +77,12 @@ impl Lite {
         LEVELS.map(|i| dims[i + 1])
     }
 
-    /// The first filters, for tests of derivatives.
+    /// The first filters, and those of a block in the middle, for tests of derivatives.
     #[cfg(test)]
-    pub(super) fn first(&self) -> Tensor<4> {
-        self.stem.weight.val()
+    pub(super) fn some(&self) -> [Tensor<4>; 4] {
+        let block = &self.stages[2].blocks[0];
+        let expand = block.expand.as_ref().expect("a block that widens");
+        [&self.stem, expand, &block.depthwise, &block.project].map(|c| c.weight.val())
     }
 
     /// Image and its high-pass band, `[b, 6, s, s]` → maps at strides 4, 8, 16, 32, `[b, c, s/stride, s/stride]`.
@@ -122,11 +124,25 @@ impl Bottleneck {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Whether burn derives all layers, for a test that compares.
+    pub(super) static PLAINLY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+#[cfg(feature = "native")]
+fn plainly() -> bool {
+    #[cfg(test)]
+    return PLAINLY.get();
+    #[cfg(not(test))]
+    false
+}
+
 /// A layer on `[b, h, w, c]`, whatever the device: with derivatives on the CPU by [`super::lite_grad`], otherwise by
 /// [`super::dense`].
 fn last(conv: &Conv2d, x: Tensor<4>, act: Act, add: Option<Tensor<4>>) -> Tensor<4> {
     #[cfg(feature = "native")]
-    if let (true, Some(bias)) = (super::dense::is_tracked_cpu(&x), &conv.bias) {
+    if let (true, Some(bias)) = (super::dense::is_tracked_cpu(&x) && !plainly(), &conv.bias) {
         let depthwise = if conv.groups > 1 { conv.kernel_size[0] } else { 0 };
         let kind = super::lite_grad::Kind { depthwise, stride: conv.stride[0], act: act == Act::Relu6 };
         let y = super::lite_grad::layer(x, conv.weight.val(), bias.val(), kind);

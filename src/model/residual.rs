@@ -69,6 +69,11 @@ impl Merge {
         Ok(Self { mix: v.conv2d("mix", [width, width], Conv::same(3), false)?, norm: ChannelNorm::build(&v.pp("norm"), width)? })
     }
 
+    #[cfg(test)]
+    pub(super) fn mix_weight(&self) -> Tensor<4> {
+        self.mix.weight.val()
+    }
+
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         relu(self.norm.forward(conv2d(&self.mix, x, None, Act::None)))
     }

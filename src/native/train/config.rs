@@ -81,8 +81,8 @@ mod tests {
         assert_eq!(got[..3], ["facext", "train", "vision"]);
         got.sort();
         assert_eq!(got, ["--faces=a b", "--go-on", "--lr=0.001", "--steps", "9", "facext", "train", "vision"]);
-        let other = expand(words(&format!("facext train residual --config={}", path.display()))).unwrap();
-        assert!(other[2] == "residual" && !other.iter().any(|a| a == "vision"));
+        let other = expand(words(&format!("facext train traces --config={}", path.display()))).unwrap();
+        assert!(other[2] == "traces" && !other.iter().any(|a| a == "vision"));
         std::fs::write(&path, r#"{"steps": [1]}"#).unwrap();
         assert!(expand(words(&line)).is_err());
         std::fs::remove_file(&path).unwrap();
