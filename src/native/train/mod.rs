@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod calibrate;
 pub mod config;
+pub mod course;
 pub mod curve;
 pub mod cut;
 pub mod ema;

@@ -13,20 +13,15 @@ use crate::native::annotate::Sampler;
 use crate::native::metrics;
 use crate::native::train::Args;
 use crate::native::train::batch::{TrunkData, shrink};
+use crate::native::train::course::{Course, next as next_of};
 use crate::native::train::cut::{Cut, pair};
-use crate::native::train::ema::Ema;
 use crate::native::train::losses::{bce, cross_entropy, evidence};
-use crate::native::train::schedule::{Journal, cosine};
-use crate::native::train::summed;
-use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::AdamWConfig;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Instant;
 
 /// A branch that can be trained alone.
 pub trait Branch: Module + Clone + Send + Sync + 'static {
@@ -52,29 +47,19 @@ impl Branch for ResidualBranch {
 /// [`Error::Io`], and those of the sampler.
 pub fn train<M: Branch>(
     cfg: &ModelConfig,
-    (trunk, mut model): (Option<TinyVit>, M),
+    (trunk, model): (Option<TinyVit>, M),
     sampler: Arc<Sampler>,
     val: &Sampler,
     args: &Args,
     device: &Device,
 ) -> Result<M> {
-    let mut optimiser =
-        AdamWConfig::new().with_weight_decay(0.02).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
-    let mut journal = Journal::open(&args.out, "traces")?;
-    let mut ema = Ema::new(args.ema);
-    let mut step = 0;
-    if let Some(at) = journal.resume() {
-        model = model.try_load_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
-        optimiser = optimiser.load(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
-        ema.load(&model, &journal.average_path(), at)?;
-        step = at;
-    }
     let side = if args.side == 0 { cfg.enc_image } else { args.side };
     if !side.is_multiple_of(32) || side > cfg.enc_image || !args.batch.is_multiple_of(2) {
         return Err(Error::Request(format!("--side must be a multiple of 32 up to {}, --batch even", cfg.enc_image)));
     }
+    let course = Course::begin("traces", model, args)?;
     let (send, samples) = sync_channel(16);
-    let next = Arc::new(AtomicU64::new((step * args.batch * args.accumulate as usize / 2) as u64));
+    let next = Arc::new(AtomicU64::new((course.step * args.batch * args.accumulate as usize / 2) as u64));
     let trunk = trunk.as_ref().map(super::inner);
     for _ in 0..args.loaders.max(1) {
         let (sampler, send, next, trunk) = (sampler.clone(), send.clone(), next.clone(), trunk.clone());
@@ -88,29 +73,10 @@ pub fn train<M: Branch>(
         });
     }
     drop(send);
-    let (started, first) = (Instant::now(), step);
-    while step < args.steps {
-        let lr = args.lr * cosine(step, 50, args.steps);
-        let draw = || samples.recv().map_err(|_| Error::Model("the sample threads ended".into())).and_then(|drawn| drawn);
-        let batch = || (0..args.batch / 2).map(|_| draw()).collect::<Result<Vec<[Cut; 2]>>>().map(|b| b.into_iter().flatten().collect());
-        let batches = (0..args.accumulate).map(|_| batch()).collect::<Result<Vec<Vec<Cut>>>>()?;
-        let (value, parts, grads) = summed::step(&model, &batches, device, |model, batch| loss(model, batch, side, device));
-        if let Some(grads) = grads {
-            model = optimiser.step(lr, model, grads);
-            ema.update(&model);
-        }
-        step += 1;
-        journal.log(step, lr, value, &parts, started.elapsed().as_secs_f64() / (step - first) as f64)?;
-        if step % args.save_every == 0 || step == args.steps {
-            model.clone().save_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
-            optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
-            ema.save(&model, &journal.average_path())?;
-            journal.saved(step)?;
-            let report = validate(cfg, (trunk.as_ref(), &super::inner(&ema.averaged(&model))), val, args.validate)?;
-            journal.note(step, &report)?;
-        }
-    }
-    Ok(ema.averaged(&model))
+    let batch =
+        || (0..args.batch / 2).map(|_| next_of(&samples)).collect::<Result<Vec<[Cut; 2]>>>().map(|b| b.into_iter().flatten().collect());
+    let loss = |model: &M, batch: &Vec<Cut>| loss(model, batch, side, device);
+    course.run((args, 50, device), batch, loss, |model| validate(cfg, (trunk.as_ref(), model), val, args.validate))
 }
 
 fn loss<M: Branch>(model: &M, batch: &[Cut], side: usize, device: &Device) -> (Tensor<1>, Vec<(&'static str, f32)>) {

@@ -9,17 +9,12 @@ use crate::native::annotate::Sampler;
 use crate::native::metrics;
 use crate::native::train::Args;
 use crate::native::train::batch::{Prepared, SEG_ASKED, TrunkData, prepare, stream};
-use crate::native::train::ema::Ema;
+use crate::native::train::course::{Course, next};
 use crate::native::train::losses::{bce, cross_entropy, evidence as evidence_loss, masks, parsing};
-use crate::native::train::schedule::{Journal, cosine};
-use crate::native::train::summed;
-use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::AdamWConfig;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Targets of one batch on the device.
 struct Targets {
@@ -41,42 +36,12 @@ struct Targets {
 pub fn train(cfg: &ModelConfig, mut model: Vision, sampler: Arc<Sampler>, val: &Sampler, args: &Args, device: &Device) -> Result<Vision> {
     model.trunk = model.trunk.no_grad();
     model.dec.prompt = model.dec.prompt.no_grad();
-    let mut optimiser =
-        AdamWConfig::new().with_weight_decay(0.02).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
-    let mut journal = Journal::open(&args.out, "vision")?;
-    let mut ema = Ema::new(args.ema);
-    let mut step = 0;
-    if let Some(at) = journal.resume() {
-        model = model.try_load_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
-        optimiser = optimiser.load(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
-        ema.load(&model, &journal.average_path(), at)?;
-        step = at;
-    }
     let frozen = model.trunk.clone().valid();
-    let samples = stream(cfg, sampler, &frozen, (step * args.batch * args.accumulate as usize) as u64, args.loaders);
-    let started = Instant::now();
-    let first = step;
-    while step < args.steps {
-        let lr = args.lr * cosine(step, 60, args.steps);
-        let draw = || samples.recv().map_err(|_| Error::Model("the sample threads ended".into())).and_then(|drawn| drawn);
-        let batches = (0..args.accumulate).map(|_| (0..args.batch).map(|_| draw()).collect()).collect::<Result<Vec<Vec<_>>>>()?;
-        let (value, parts, grads) = summed::step(&model, &batches, device, |model, batch| loss(cfg, model, batch, &args.without, device));
-        if let Some(grads) = grads {
-            model = optimiser.step(lr, model, grads);
-            ema.update(&model);
-        }
-        step += 1;
-        journal.log(step, lr, value, &parts, started.elapsed().as_secs_f64() / (step - first) as f64)?;
-        if step % args.save_every == 0 || step == args.steps {
-            model.clone().save_file(journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
-            optimiser.save(journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
-            ema.save(&model, &journal.average_path())?;
-            journal.saved(step)?;
-            let report = validate(cfg, &ema.averaged(&model).valid(), val, args.validate)?;
-            journal.note(step, &report)?;
-        }
-    }
-    Ok(ema.averaged(&model))
+    let course = Course::begin("vision", model, args)?;
+    let samples = stream(cfg, sampler, &frozen, (course.step * args.batch * args.accumulate as usize) as u64, args.loaders);
+    let batch = || (0..args.batch).map(|_| next(&samples)).collect::<Result<Vec<Prepared>>>();
+    let loss = |model: &Vision, batch: &Vec<Prepared>| loss(cfg, model, batch, &args.without, device);
+    course.run((args, 60, device), batch, loss, |model| validate(cfg, model, val, args.validate))
 }
 
 /// Whole loss of a batch `without` some, and its parts by name.
