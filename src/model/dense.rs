@@ -23,6 +23,9 @@ use burn_flex::FlexTensor;
 /// Fewer rows than this are not worth rounding the weight.
 const LEAST_ROWS: usize = 40;
 
+/// Where ReLU6 ends.
+pub const RELU6: f32 = 6.0;
+
 /// What follows a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
@@ -32,7 +35,7 @@ pub enum Act {
     Gelu,
     /// max(x, 0).
     Relu,
-    /// x held to 0..6.
+    /// x held to 0..[`RELU6`].
     Relu6,
 }
 
@@ -42,7 +45,7 @@ impl Act {
             Self::None => x,
             Self::Gelu => gelu(x),
             Self::Relu => relu(x),
-            Self::Relu6 => x.clamp(0.0, 6.0),
+            Self::Relu6 => x.clamp(0.0, RELU6),
         }
     }
 
@@ -52,7 +55,7 @@ impl Act {
             Self::Gelu => row.iter_mut().for_each(|v| *v = gelu_f32(*v)),
             // A comparison that is false for NaN, so that NaN stays.
             Self::Relu => row.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v }),
-            Self::Relu6 => row.iter_mut().for_each(|v| *v = v.clamp(0.0, 6.0)),
+            Self::Relu6 => row.iter_mut().for_each(|v| *v = v.clamp(0.0, RELU6)),
         }
     }
 }

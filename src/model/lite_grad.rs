@@ -5,15 +5,13 @@
 //! product, one for the bias, one for each comparison of the activation, and as many again on the way back. Here each layer
 //! makes one tensor, and one more for its gradient. Two kinds only: 1×1, which is a matrix product, and one filter a channel.
 
+use super::dense::RELU6;
 use crate::quant::cpu::conv::{Shape, depthwise};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
-
-/// Where the activation of these networks ends (ReLU6).
-const TOP: f32 = 6.0;
 
 /// A layer's kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +20,7 @@ pub struct Kind {
     pub depthwise: usize,
     /// Step of the filters.
     pub stride: usize,
-    /// Whether values are held to 0..6 afterwards.
+    /// Whether values are held to 0..[`RELU6`] afterwards.
     pub act: bool,
 }
 
@@ -77,7 +75,7 @@ impl LiteOps for Flex {
         let [b, h, w, c] = dims(&x);
         let hold = |row: &mut [f32]| {
             if kind.act {
-                row.iter_mut().for_each(|v| *v = v.clamp(0.0, TOP));
+                row.iter_mut().for_each(|v| *v = v.clamp(0.0, RELU6));
             }
         };
         if kind.depthwise > 0 {
@@ -102,7 +100,7 @@ impl LiteOps for Flex {
             return g;
         }
         let (y, of) = (ordered(y), dims(&g));
-        let inside = |(g, y): (&f32, &f32)| if *y > 0.0 && *y < TOP { *g } else { 0.0 };
+        let inside = |(g, y): (&f32, &f32)| if *y > 0.0 && *y < RELU6 { *g } else { 0.0 };
         plain(g.storage::<f32>().iter().zip(y.storage::<f32>()).map(inside).collect(), of)
     }
 
@@ -279,7 +277,7 @@ mod tests {
             let ours = grads(layer(x.clone(), weight.clone(), bias.clone(), kind));
             let options = ConvOptions::new([stride; 2], [depthwise / 2; 2], [1, 1], groups);
             let y = module::conv2d(x.clone().permute([0, 3, 1, 2]), weight.clone(), Some(bias.clone()), options).permute([0, 2, 3, 1]);
-            let theirs = grads(if act { y.clamp(0.0, f64::from(TOP)) } else { y });
+            let theirs = grads(if act { y.clamp(0.0, f64::from(RELU6)) } else { y });
             for (name, (a, b)) in ["y", "dx", "dw", "db"].iter().zip(ours.iter().zip(&theirs)) {
                 let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
                 assert!(a.len() == b.len() && worst < 1e-3, "{name} of {kind:?}: {worst}");

