@@ -307,10 +307,11 @@ fn an_interrupted_residual_stage_ends_where_an_uninterrupted_one_does() {
 #[test]
 fn squares_of_a_pair_differ_where_the_forgery_is() {
     let (sampler, _) = samplers();
+    let cuts = cut::Cuts::new(sampler, None, 224, u64::MAX);
     // Without degradations (the first set's come after the forgery and are the same for both) most of the rest is equal.
     let (mut aimed, mut inside, mut outside) = (0, 0.0, 0.0);
     for index in 0..12 {
-        let [forged, untouched] = cut::pair(&sampler, None, index, 224).unwrap();
+        let [forged, untouched] = cuts.at(index).unwrap();
         assert!(!untouched.forged && untouched.class == 0 && untouched.artifact.iter().all(|v| *v == 0.0));
         assert_eq!((forged.image.len(), forged.artifact.len()), (224 * 224 * 3, 56 * 56));
         assert_eq!(forged.forged, forged.class != 0);
@@ -327,6 +328,20 @@ fn squares_of_a_pair_differ_where_the_forgery_is() {
     }
     assert!(aimed >= 8, "{aimed} of 12 squares show their forgery");
     assert!(inside > outside, "changed inside {inside}, outside {outside}");
+}
+
+#[test]
+fn a_forgery_is_shown_in_several_places_whatever_was_asked_before() {
+    let (sampler, _) = samplers();
+    let cuts = |side| cut::Cuts::new(sampler.clone(), None, side, u64::MAX);
+    let image = |cuts: &cut::Cuts, at: u64| cuts.at(at).unwrap().map(|c| c.image);
+    // 64 pairs apart stands the same forgery in another place.
+    let both = cuts(192);
+    let (first, second) = (image(&both, 5), image(&both, 64 + 5));
+    assert!(first != second);
+    assert_eq!(image(&cuts(192), 64 + 5), second, "asked for alone");
+    assert_eq!(image(&both, 5), first, "asked for again");
+    assert!(image(&cuts(448), 5) != image(&cuts(448), 64 + 5), "a whole crop has one place");
 }
 
 #[test]

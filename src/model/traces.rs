@@ -20,7 +20,8 @@ use burn::tensor::activation::{relu, sigmoid};
 /// See the module's text.
 #[derive(Module, Debug)]
 pub struct Traces {
-    lite: Lite,
+    /// The network that learned ImageNet.
+    pub lite: Lite,
     laterals: Vec<Conv2d>,
     merges: Vec<Merge>,
     evidence: Conv2d,

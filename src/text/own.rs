@@ -45,11 +45,25 @@ const ABOUT_THE_PERSON: &[&str] = &[
     " who is ", " who s ", " who are ", " who was ", " whose face ", " whose photo ", " his name ", " her name ", " their name ",
     " how old is he ", " how old is she ", " how old are they ", " how old is this person ", " what age ", " what race ", " which race ", " ethnicity ", " ethnic ", " nationality ", " what gender ", " which gender ",
     " man or a woman ", " man or woman ", " male or female ", " boy or girl ",
+    " recognise him ", " recognise her ", " recognise this person ", " recognize him ", " recognize her ", " recognize this person ", " identify him ", " identify her ", " identify this person ", " name of this person ", " name of the person ", " do you know him ", " do you know her ", " this person s name ", " celebrity ", " famous ",
+    " where is he from ", " where is she from ", " where are they from ", " where is this person from ", " religion ", " religious ", " sexual orientation ", " is he gay ", " is she gay ",
 ];
 
 /// The same in Chinese.
 const ABOUT_THE_PERSON_ZH: &[&str] =
     &["是谁", "叫什么", "名字", "几岁", "多大年纪", "年龄", "种族", "民族", "国籍", "性别", "男的还是女的", "名人"];
+
+/// Ways to ask whether it is a certain person, before the name.
+const IS_IT: &[&str] =
+    &["is this ", "is that ", "is it ", "is he ", "is she ", "this is ", "that is ", "are you ", "is the person ", "is this person "];
+/// What may stand between.
+const REALLY: &[&str] = &["really ", "actually ", "the real ", "a photo of ", "a picture of ", "the face of "];
+/// Capitalised words that name no person.
+#[rustfmt::skip]
+const NO_PERSON: &[&str] = &[
+    "real", "fake", "genuine", "authentic", "forged", "edited", "retouched", "deepfake", "deepfaked", "photoshop", "photoshopped",
+    "midjourney", "snapchat", "instagram", "gemini", "firefly", "lightroom", "facetune",
+];
 
 /// The one part that a question names; `None` if it names none, or several.
 pub fn part_named(question: &str) -> Option<&'static Concept> {
@@ -89,10 +103,32 @@ fn stands_alone(text: &str, at: &std::ops::Range<usize>) -> bool {
 pub fn allowed(question: &str) -> Result<()> {
     let plain: String = question.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
     let plain = format!(" {} ", plain.split_whitespace().collect::<Vec<_>>().join(" "));
-    if ABOUT_THE_PERSON.iter().any(|p| plain.contains(p)) || ABOUT_THE_PERSON_ZH.iter().any(|p| question.contains(p)) {
+    let kinds = ABOUT_THE_PERSON.iter().any(|p| plain.contains(p)) || ABOUT_THE_PERSON_ZH.iter().any(|p| question.contains(p));
+    if kinds || names_a_person(question) {
         return Err(Error::OffLimits("who somebody is, and what kind of person, is not said".into()));
     }
     Ok(())
+}
+
+/// Whether it is asked if this is a certain person: a word with a capital letter, where the name would stand. A word in capitals, or with another one
+/// inside ("AI", "FaceApp"), is no person's; nor is one in a question that is all capitals or begins every word with one.
+fn names_a_person(question: &str) -> bool {
+    // ASCII alone: other letters may change their length, and places in the two must agree.
+    let lower = question.to_ascii_lowercase();
+    IS_IT.iter().any(|way| {
+        lower.match_indices(way).any(|(at, _)| {
+            let stands = lower[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric());
+            let mut from = at + way.len();
+            while let Some(word) = REALLY.iter().find(|w| lower[from..].starts_with(*w)) {
+                from += word.len();
+            }
+            let titled = |w: &str| w.chars().next().is_some_and(char::is_uppercase);
+            let asked_in_small = !titled(question[at..].split(' ').nth(1).unwrap_or_default());
+            let name = question[from..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            let one_capital = name.chars().count() > 1 && titled(name) && !name.chars().skip(1).any(char::is_uppercase);
+            stands && asked_in_small && one_capital && !NO_PERSON.contains(&name.to_lowercase().as_str())
+        })
+    })
 }
 
 /// The words that the model is asked in; `region` is the English name of what the question is about, see [`Task::question`].
@@ -137,12 +173,39 @@ mod tests {
 
     #[test]
     fn nobody_is_told_who_somebody_is() {
-        for question in
-            ["Who is this?", "who's that man?", "What is her name?", "How old is he?", "Is it a man or a woman?", "这是谁？", "她几岁"]
-        {
+        for question in [
+            "Who is this?",
+            "who's that man?",
+            "What is her name?",
+            "How old is he?",
+            "Is it a man or a woman?",
+            "这是谁？",
+            "她几岁",
+            "Is this Ada Lovelace?",
+            "is he really Turing",
+            "So, is this a photo of Grace Hopper?",
+            "This is Noether, right?",
+            "Do you recognise her?",
+            "İ is this Émile?",
+            "Is she religious?",
+        ] {
             assert_eq!(allowed(question).unwrap_err().code(), "request.off_limits", "{question}");
         }
-        for question in ["What about the nose?", "Who made this?", "Is the person's mouth real?", "How old is this picture?", "  "] {
+        for question in [
+            "What about the nose?",
+            "Who made this?",
+            "Is the person's mouth real?",
+            "How old is this picture?",
+            "  ",
+            "Is this AI?",
+            "Is this Photoshop?",
+            "Is this FaceApp work?",
+            "Is it Fake?",
+            "IS THIS REAL?",
+            "Is This Face Real?",
+            "Is it real? Nose looks odd.",
+            "Which parts can you identify?",
+        ] {
             assert!(allowed(question).is_ok(), "{question}");
             assert_eq!(wording(question, Task::Age, None), question);
         }

@@ -167,6 +167,11 @@ impl Sampler {
         &self.recipes
     }
 
+    /// Side of the crops, px.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
     /// The same sampler with crops of `side` px.
     pub fn with_side(self, side: usize) -> Self {
         Self { side, ..self }

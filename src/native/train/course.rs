@@ -5,12 +5,17 @@ use crate::native::train::Args;
 use crate::native::train::ema::Ema;
 use crate::native::train::schedule::{Journal, cosine};
 use crate::native::train::summed::{self, Parts};
-use burn::grad_clipping::GradientClippingConfig;
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
+
+/// Share of the learning rate for parameters that were trained before.
+const TRAINED_RATE: f64 = 0.5;
+
+/// Most that the norm of a step's gradients may be.
+pub const MOST: f32 = 1.0;
 
 /// A model on its way.
 pub struct Course<M> {
@@ -20,6 +25,8 @@ pub struct Course<M> {
     journal: Journal,
     /// Optimiser steps that are done.
     pub step: usize,
+    /// Parameters that were trained before: they learn at half the rate, so that the new ones can catch up before they are disturbed.
+    pub trained: fn(&M) -> Vec<ParamId>,
 }
 
 impl<M: Module + Send> Course<M> {
@@ -28,9 +35,9 @@ impl<M: Module + Send> Course<M> {
     /// # Errors
     /// [`Error::Io`]
     pub fn begin(name: &'static str, model: M, args: &Args) -> Result<Self> {
-        let clip = Some(GradientClippingConfig::Norm(1.0));
-        let optimiser = AdamWConfig::new().with_weight_decay(0.02).with_epsilon(1e-8).with_grad_clipping(clip).init();
-        let mut all = Self { model, optimiser, ema: Ema::new(args.ema), journal: Journal::open(&args.out, name)?, step: 0 };
+        let optimiser = AdamWConfig::new().with_weight_decay(0.02).with_epsilon(1e-8).init();
+        let mut all =
+            Self { model, optimiser, ema: Ema::new(args.ema), journal: Journal::open(&args.out, name)?, step: 0, trained: |_| vec![] };
         if let Some(at) = all.journal.resume() {
             all.model = all.model.try_load_file(all.journal.model_path()).map_err(|e| Error::Io(format!("checkpoint: {e:?}")))?;
             all.optimiser = all.optimiser.load(all.journal.optimiser_path()).map_err(|e| Error::Io(format!("optimiser: {e:?}")))?;
@@ -60,7 +67,10 @@ impl<M: Module + Send> Course<M> {
             let lr = args.lr * cosine(self.step, warm_up, args.steps);
             let batches = (0..args.accumulate).map(|_| batch()).collect::<Result<Vec<B>>>()?;
             let (value, parts, grads) = summed::step(&self.model, &batches, device, &loss);
-            if let Some(grads) = grads {
+            if let Some(mut grads) = grads {
+                summed::clip(&self.model, &mut grads, MOST);
+                let trained = summed::split(&self.model, &mut grads, &(self.trained)(&self.model));
+                self.model = self.optimiser.step(lr * TRAINED_RATE, self.model, trained);
                 self.model = self.optimiser.step(lr, self.model, grads);
                 self.ema.update(&self.model);
             }

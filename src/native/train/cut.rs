@@ -9,11 +9,17 @@ use crate::error::Result;
 use crate::model::encoder::TinyVit;
 use crate::native::annotate::{Sample, Sampler};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Of pairs, how many show the forgery for sure.
 const AIMED: f64 = 0.85;
 /// Mask cells that must be forged for a square to count as forged.
 const LEAST_CELLS: f32 = 8.0;
+/// Places in which a forgery is shown.
+const PLACES: u64 = 4;
+/// Pairs between two places of one.
+const APART: u64 = 64;
 
 /// A square of a crop with its targets.
 pub struct Cut {
@@ -29,36 +35,74 @@ pub struct Cut {
     pub class: usize,
 }
 
-/// Pair `index`: the square of the forged crop, then the same of the untouched one. `side` is a multiple of 32 up to the crop's.
+/// Pairs as they are trained on: the square of the forged crop, then the same of the untouched one.
 ///
-/// # Errors
-/// Those of the sampler.
-pub fn pair(sampler: &Sampler, trunk: Option<&TinyVit>, index: u64, side: usize) -> Result<[Cut; 2]> {
-    let forged = sampler.paired(2 * index + 1)?;
-    // The first set makes no twins; there the other of the pair is drawn.
-    let untouched = match &forged.twin {
-        Some(twin) => twin.data.clone(),
-        None => sampler.paired(2 * index)?.image.data,
-    };
-    let whole = forged.image.width;
-    let mut rng = SmallRng::seed_from_u64(index ^ 0x000c_07a5_9a1e);
-    let place = place(&forged, side, &mut rng);
-    let cut = |data: &[u8], channels: usize| -> Vec<u8> {
-        (0..side).flat_map(|y| data[((place[1] + y) * whole + place[0]) * channels..][..side * channels].iter().copied()).collect()
-    };
-    let artifact = shrink(&cut(&forged.artifact.data, 1), side);
-    let shows = artifact.iter().sum::<f32>() >= LEAST_CELLS;
-    let of = |data: &[u8], artifact: Vec<f32>, forged: bool, class: usize| {
-        let image = cut(data, 3);
-        Cut { trunk: trunk.map(|t| TrunkData::of(t, &image, side)), image, artifact, forged, class }
-    };
-    let nothing = vec![0.0; artifact.len()];
-    let class = if shows { forged.family.index() } else { 0 };
-    Ok([of(&forged.image.data, artifact, shows, class), of(&untouched, nothing, false, 0)])
+/// To make a forgery takes about as long as to learn from two squares, so each is shown in several places, far enough apart that a batch
+/// does not hold it twice. What stands where does not depend on what was asked before.
+pub struct Cuts {
+    sampler: Arc<Sampler>,
+    trunk: Option<TinyVit>,
+    side: usize,
+    places: u64,
+    repeat: u64,
+    /// Squares for later, by pair and place.
+    later: Mutex<HashMap<(u64, u64), [Cut; 2]>>,
+}
+
+impl Cuts {
+    /// Squares of `side`, a multiple of 32 up to the crop's, with the trunk's maps if it is given; of the first `repeat` pairs over and over.
+    pub fn new(sampler: Arc<Sampler>, trunk: Option<TinyVit>, side: usize, repeat: u64) -> Self {
+        // A whole crop has one place.
+        let places = if side == sampler.side() { 1 } else { PLACES };
+        Self { sampler, trunk, side, places, repeat, later: Mutex::default() }
+    }
+
+    /// What stands at `position`.
+    ///
+    /// # Errors
+    /// Those of the sampler.
+    pub fn at(&self, position: u64) -> Result<[Cut; 2]> {
+        let (round, rest) = (position / (APART * self.places), position % (APART * self.places));
+        let (place, index) = (rest / APART, (round * APART + rest % APART) % self.repeat);
+        let later = || self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = later().remove(&(index, place));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let forged = self.sampler.paired(2 * index + 1)?;
+        // The first set makes no twins; there the other of the pair is drawn.
+        let untouched = match &forged.twin {
+            Some(twin) => twin.data.clone(),
+            None => self.sampler.paired(2 * index)?.image.data,
+        };
+        for next in place + 1..self.places {
+            let pair = self.cut(&forged, &untouched, index, next);
+            later().insert((index, next), pair);
+        }
+        Ok(self.cut(&forged, &untouched, index, place))
+    }
+
+    fn cut(&self, forged: &Sample, untouched: &[u8], index: u64, place: u64) -> [Cut; 2] {
+        let (side, whole) = (self.side, forged.image.width);
+        let mut rng = SmallRng::seed_from_u64(index ^ 0x000c_07a5_9a1e ^ (place << 48));
+        let corner = corner(forged, side, &mut rng);
+        let cut = |data: &[u8], channels: usize| -> Vec<u8> {
+            (0..side).flat_map(|y| data[((corner[1] + y) * whole + corner[0]) * channels..][..side * channels].iter().copied()).collect()
+        };
+        let artifact = shrink(&cut(&forged.artifact.data, 1), side);
+        let shows = artifact.iter().sum::<f32>() >= LEAST_CELLS;
+        let of = |data: &[u8], artifact: Vec<f32>, forged: bool, class: usize| {
+            let image = cut(data, 3);
+            Cut { trunk: self.trunk.as_ref().map(|t| TrunkData::of(t, &image, side)), image, artifact, forged, class }
+        };
+        let nothing = vec![0.0; artifact.len()];
+        let class = if shows { forged.family.index() } else { 0 };
+        [of(&forged.image.data, artifact, shows, class), of(untouched, nothing, false, 0)]
+    }
 }
 
 /// Left and top of the square, multiples of 4: over a forged pixel, or anywhere.
-fn place(sample: &Sample, side: usize, rng: &mut SmallRng) -> [usize; 2] {
+fn corner(sample: &Sample, side: usize, rng: &mut SmallRng) -> [usize; 2] {
     let whole = sample.image.width;
     let room = (whole - side) / 4;
     let changed: Vec<usize> = (0..sample.artifact.data.len()).filter(|i| sample.artifact.data[*i] != 0).collect();

@@ -16,14 +16,15 @@ use crate::native::annotate::talk;
 use crate::native::annotate::text::{self, Qa, Scope};
 use crate::native::annotate::{Sample, Sampler};
 use crate::native::train::Args;
+use crate::native::train::course::MOST;
 use crate::native::train::losses::{soft_cross_entropy, weighted_cross_entropy};
 use crate::native::train::schedule::{Journal, cosine};
+use crate::native::train::summed::clip;
 use crate::text::ask::{THIS_REGION, Task};
 use crate::text::family::Family;
 use crate::text::grammar::{encode, parse_marked};
 use crate::text::template::{Layout, prompt};
 use crate::text::tokenizer::Tokenizer;
-use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -72,8 +73,7 @@ pub fn train(setup: &Setup, vision: Vision, mut language: Language, device: &Dev
         language = start_words(language, &tokenizer, device)?;
     }
     language = language.map(&mut Freeze { path: vec![] });
-    let mut optimiser =
-        AdamWConfig::new().with_weight_decay(0.0).with_epsilon(1e-8).with_grad_clipping(Some(GradientClippingConfig::Norm(1.0))).init();
+    let mut optimiser = AdamWConfig::new().with_weight_decay(0.0).with_epsilon(1e-8).init();
     let mut journal = Journal::open(&args.out, "language")?;
     let mut step = 0;
     if let Some(at) = journal.resume() {
@@ -111,7 +111,8 @@ pub fn train(setup: &Setup, vision: Vision, mut language: Language, device: &Dev
         }
         let value = total.clone().into_scalar::<f32>();
         if value.is_finite() {
-            let grads = GradientsParams::from_grads(total.backward(), &language);
+            let mut grads = GradientsParams::from_grads(total.backward(), &language);
+            clip(&language, &mut grads, MOST);
             language = optimiser.step(lr, language, grads);
         }
         step += 1;

@@ -14,9 +14,9 @@ use crate::native::metrics;
 use crate::native::train::Args;
 use crate::native::train::batch::{TrunkData, shrink};
 use crate::native::train::course::{Course, next as next_of};
-use crate::native::train::cut::{Cut, pair};
+use crate::native::train::cut::{Cut, Cuts};
 use crate::native::train::losses::{bce, cross_entropy, evidence};
-use burn::module::Module;
+use burn::module::{Module, ParamId, list_param_ids};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
@@ -27,11 +27,18 @@ use std::sync::mpsc::sync_channel;
 pub trait Branch: Module + Clone + Send + Sync + 'static {
     /// What it sees in a crop `[b, 3, s, s]`; `trunk` is there if the branch was given a trunk.
     fn see(&self, image: Tensor<4>, trunk: Option<&EncoderOutput>) -> ResidualOutput;
+    /// Parameters of a network that has learned from other pictures.
+    fn trained(&self) -> Vec<ParamId> {
+        vec![]
+    }
 }
 
 impl Branch for Traces {
     fn see(&self, image: Tensor<4>, _: Option<&EncoderOutput>) -> ResidualOutput {
         self.forward(image)
+    }
+    fn trained(&self) -> Vec<ParamId> {
+        list_param_ids(&self.lite)
     }
 }
 
@@ -57,20 +64,16 @@ pub fn train<M: Branch>(
     if !side.is_multiple_of(32) || side > cfg.enc_image || !args.batch.is_multiple_of(2) {
         return Err(Error::Request(format!("--side must be a multiple of 32 up to {}, --batch even", cfg.enc_image)));
     }
-    let course = Course::begin("traces", model, args)?;
+    let mut course = Course::begin("traces", model, args)?;
+    course.trained = M::trained;
     let (send, samples) = sync_channel(16);
     let next = Arc::new(AtomicU64::new((course.step * args.batch * args.accumulate as usize / 2) as u64));
     let trunk = trunk.as_ref().map(super::inner);
+    let repeat = if args.repeat == 0 { u64::MAX } else { args.repeat.div_ceil(2) };
+    let cuts = Arc::new(Cuts::new(sampler, trunk.clone(), side, repeat));
     for _ in 0..args.loaders.max(1) {
-        let (sampler, send, next, trunk) = (sampler.clone(), send.clone(), next.clone(), trunk.clone());
-        let repeat = if args.repeat == 0 { u64::MAX } else { args.repeat.div_ceil(2) };
-        std::thread::spawn(move || {
-            loop {
-                if send.send(pair(&sampler, trunk.as_ref(), next.fetch_add(1, Ordering::Relaxed) % repeat, side)).is_err() {
-                    break;
-                }
-            }
-        });
+        let (cuts, send, next) = (cuts.clone(), send.clone(), next.clone());
+        std::thread::spawn(move || while send.send(cuts.at(next.fetch_add(1, Ordering::Relaxed))).is_ok() {});
     }
     drop(send);
     let batch =
@@ -93,7 +96,7 @@ fn loss<M: Branch>(model: &M, batch: &[Cut], side: usize, device: &Device) -> (T
     let det = bce(out.det, Tensor::<2>::from_data(TensorData::new(forged, [b, 1]), device)).mean();
     let cls = cross_entropy(out.cls, Tensor::<1, Int>::from_data(TensorData::new(classes, [b]), device));
     let parts = [("map", &map), ("det", &det), ("cls", &cls)].map(|(n, t)| (n, t.clone().detach().into_scalar::<f32>()));
-    (map + det * 2.0 + cls * 0.5, parts.to_vec())
+    (map + det + cls * 0.1, parts.to_vec())
 }
 
 /// Figures on `n` samples of a split.

@@ -11,6 +11,7 @@ use crate::native::train::Args;
 use crate::native::train::batch::{Prepared, SEG_ASKED, TrunkData, prepare, stream};
 use crate::native::train::course::{Course, next};
 use crate::native::train::losses::{bce, cross_entropy, evidence as evidence_loss, masks, parsing};
+use crate::native::train::traces::Branch;
 use burn::module::Module;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -37,7 +38,8 @@ pub fn train(cfg: &ModelConfig, mut model: Vision, sampler: Arc<Sampler>, val: &
     model.trunk = model.trunk.no_grad();
     model.dec.prompt = model.dec.prompt.no_grad();
     let frozen = model.trunk.clone().valid();
-    let course = Course::begin("vision", model, args)?;
+    let mut course = Course::begin("vision", model, args)?;
+    course.trained = |model| model.traces.as_ref().map(Branch::trained).unwrap_or_default();
     let samples = stream(cfg, sampler, &frozen, (course.step * args.batch * args.accumulate as usize) as u64, args.loaders);
     let batch = || (0..args.batch).map(|_| next(&samples)).collect::<Result<Vec<Prepared>>>();
     let loss = |model: &Vision, batch: &Vec<Prepared>| loss(cfg, model, batch, &args.without, device);
