@@ -37,7 +37,7 @@ pub struct Cut {
 
 /// Pairs as they are trained on: the square of the forged crop, then the same of the untouched one.
 ///
-/// To make a forgery takes about as long as to learn from two squares, so each is shown in several places, far enough apart that a batch
+/// To make a forgery takes about as long as to learn from a square of it, so each is shown in several places, far enough apart that a batch
 /// does not hold it twice. What stands where does not depend on what was asked before.
 pub struct Cuts {
     sampler: Arc<Sampler>,
