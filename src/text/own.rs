@@ -61,7 +61,7 @@ const REALLY: &[&str] = &["really ", "actually ", "the real ", "a photo of ", "a
 /// Capitalised words that name no person.
 #[rustfmt::skip]
 const NO_PERSON: &[&str] = &[
-    "real", "fake", "genuine", "authentic", "forged", "edited", "retouched", "deepfake", "deepfaked", "photoshop", "photoshopped",
+    "photo", "photograph", "picture", "image", "portrait", "person", "ok", "real", "fake", "genuine", "authentic", "forged", "edited", "retouched", "deepfake", "deepfaked", "photoshop", "photoshopped",
     "midjourney", "snapchat", "instagram", "gemini", "firefly", "lightroom", "facetune",
 ];
 
@@ -110,6 +110,11 @@ pub fn allowed(question: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether a word is what a part of the face is called, or the face itself.
+fn is_part(word: &str) -> bool {
+    fict::concepts().any(|c| c.en.eq_ignore_ascii_case(word)) || EVERYDAY.iter().any(|(name, _)| name.eq_ignore_ascii_case(word))
+}
+
 /// Whether it is asked if this is a certain person: a word with a capital letter, where the name would stand. A word in capitals, or with another one
 /// inside ("AI", "FaceApp"), is no person's; nor is one in a question that is all capitals or begins every word with one.
 fn names_a_person(question: &str) -> bool {
@@ -126,7 +131,7 @@ fn names_a_person(question: &str) -> bool {
             let asked_in_small = !titled(question[at..].split(' ').nth(1).unwrap_or_default());
             let name = question[from..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
             let one_capital = name.chars().count() > 1 && titled(name) && !name.chars().skip(1).any(char::is_uppercase);
-            stands && asked_in_small && one_capital && !NO_PERSON.contains(&name.to_lowercase().as_str())
+            stands && asked_in_small && one_capital && !NO_PERSON.contains(&name.to_lowercase().as_str()) && !is_part(name)
         })
     })
 }
@@ -201,6 +206,9 @@ mod tests {
             "Is this Photoshop?",
             "Is this FaceApp work?",
             "Is it Fake?",
+            "Is this Photo edited?",
+            "Is this Face real?",
+            "Is this Nose hers?",
             "IS THIS REAL?",
             "Is This Face Real?",
             "Is it real? Nose looks odd.",
