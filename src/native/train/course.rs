@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::native::train::Args;
 use crate::native::train::ema::Ema;
+use crate::native::train::gradients;
 use crate::native::train::schedule::{Journal, cosine};
 use crate::native::train::summed::{self, Parts};
 use burn::module::{Module, ParamId};
@@ -68,8 +69,8 @@ impl<M: Module + Send> Course<M> {
             let batches = (0..args.accumulate).map(|_| batch()).collect::<Result<Vec<B>>>()?;
             let (value, parts, grads) = summed::step(&self.model, &batches, device, &loss);
             if let Some(mut grads) = grads {
-                summed::clip(&self.model, &mut grads, MOST);
-                let trained = summed::split(&self.model, &mut grads, &(self.trained)(&self.model));
+                gradients::clip(&self.model, &mut grads, MOST);
+                let trained = gradients::split(&self.model, &mut grads, &(self.trained)(&self.model));
                 self.model = self.optimiser.step(lr * TRAINED_RATE, self.model, trained);
                 self.model = self.optimiser.step(lr, self.model, grads);
                 self.ema.update(&self.model);

@@ -11,6 +11,7 @@ pub mod course;
 pub mod curve;
 pub mod cut;
 pub mod ema;
+pub mod gradients;
 pub mod language;
 pub mod losses;
 pub mod schedule;
