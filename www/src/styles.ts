@@ -191,7 +191,7 @@ export const styles = css`
   @container (min-width: 340px) and (max-width: 520px) {
     .tools > [role='toolbar'] { display: grid; grid-template-columns: repeat(7, minmax(0, 1fr)); width: 100%; gap: 4px; }
     button.tool { min-width: 0; padding-inline: 0; }
-    button.tool span { max-width: 100%; overflow: hidden; text-overflow: ellipsis; }
+    button.tool span { max-width: 100%; letter-spacing: -0.03em; overflow: hidden; text-overflow: ellipsis; }
   }
   @media (pointer: coarse) { button:not(.phrase) { min-height: 44px; } .choices label, .parts li, summary { min-height: 44px; } .parts li { padding-block: 9px; } }
 `;
