@@ -111,12 +111,7 @@ impl LiteOps for Flex {
             let dx = Self::float_matmul(matrix(g, b * rows * columns, n), matrix(weight, n, from[3]));
             return Self::float_reshape(dx, from.into());
         }
-        let taps = taps(weight.storage(), n);
-        let mut dx = vec![0.0; from.iter().product()];
-        each_tap(from, kind, [rows, columns], |at, tap, cell| {
-            let (to, g, tap) = (&mut dx[at..][..n], &g.storage::<f32>()[cell..][..n], &taps[tap..][..n]);
-            to.iter_mut().zip(g).zip(tap).for_each(|((d, g), t)| *d += g * t);
-        });
+        let dx = super::lite_across::input_grad(shape(from, kind), &taps(weight.storage(), n), ordered(g).storage());
         plain(dx, from)
     }
 
@@ -129,11 +124,7 @@ impl LiteOps for Flex {
             return Self::float_reshape(dw, dims(&weight).into());
         }
         let cells = kind.depthwise * kind.depthwise;
-        let mut sums = vec![0.0; cells * n];
-        each_tap(from, kind, [rows, columns], |at, tap, cell| {
-            let (to, g, x) = (&mut sums[tap..][..n], &g.storage::<f32>()[cell..][..n], &x.storage::<f32>()[at..][..n]);
-            to.iter_mut().zip(g).zip(x).for_each(|((d, g), x)| *d += g * x);
-        });
+        let sums = super::lite_across::weight_grad(shape(from, kind), x.storage(), ordered(g).storage());
         let dw = (0..n * cells).map(|i| sums[i % cells * n + i / cells]).collect();
         plain(dw, [n, 1, kind.depthwise, kind.depthwise])
     }
@@ -152,26 +143,6 @@ impl LiteOps for Flex {
 fn taps(weight: &[f32], c: usize) -> Vec<f32> {
     let cells = weight.len() / c.max(1);
     (0..weight.len()).map(|i| weight[i % c * cells + i / c]).collect()
-}
-
-/// Calls with every pair of an input cell and an output cell that a filter joins: where the input cell's channels begin,
-/// where the tap's do, and where the output cell's do.
-fn each_tap([b, h, w, c]: [usize; 4], kind: Kind, [rows, columns]: [usize; 2], mut visit: impl FnMut(usize, usize, usize)) {
-    let (k, pad) = (kind.depthwise, kind.depthwise / 2);
-    for image in 0..b {
-        for row in 0..rows {
-            for ky in 0..k {
-                let Some(y) = (row * kind.stride + ky).checked_sub(pad).filter(|y| *y < h) else { continue };
-                for column in 0..columns {
-                    let cell = ((image * rows + row) * columns + column) * c;
-                    for kx in 0..k {
-                        let Some(x) = (column * kind.stride + kx).checked_sub(pad).filter(|x| *x < w) else { continue };
-                        visit(((image * h + y) * w + x) * c, (ky * k + kx) * c, cell);
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// The operation on the autodiff wrapper of the CPU.

@@ -9,6 +9,8 @@ pub mod fifa;
 pub mod gelu;
 pub mod lite;
 #[cfg(feature = "native")]
+mod lite_across;
+#[cfg(feature = "native")]
 mod lite_grad;
 pub mod lm;
 pub mod lm_cache;
