@@ -147,6 +147,25 @@ fn check(report: &Value, photo: &Path) -> Report {
 }
 
 #[test]
+fn weights_that_are_converted_again_stay_as_they_are() {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
+    if !base.join("manifest.json").exists() {
+        println!("skipped: no weights/");
+        return;
+    }
+    let dir = folder("again");
+    let run = facext(&["convert", "--base", base.to_str().unwrap(), "--out", dir.to_str().unwrap()]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    // A shard's name holds the hash of its content.
+    let shards = |dir: &Path| {
+        let names = std::fs::read_dir(dir).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
+        names.filter(|n| n.ends_with(".safetensors")).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(shards(&dir), shards(&base));
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
 fn the_schema_check_sees_what_is_wrong() {
     let (Some(weights), Some(photo)) = (tiny(), sample("astronaut.png")) else { return };
     let good = analyze(&photo, weights, &[]).report();

@@ -132,6 +132,19 @@ fn every_task_answers_in_its_shape_and_hears_the_region() {
 }
 
 #[test]
+fn a_mirrored_face_shows_mirrored_traces() {
+    let (cfg, fifa) = tiny();
+    let here = fifa.vision.encode(crop(cfg.enc_image));
+    let mirrored = fifa.vision.encode(crop(cfg.enc_image).flip([3]));
+    let one_look = fifa.vision.join(crop(cfg.enc_image), &fifa.vision.trunk.forward(crop(cfg.enc_image)));
+    let gap = |a: Vec<f32>, b: Vec<f32>| a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(gap(values(here.det.clone()), values(mirrored.det)) < 1e-4);
+    assert!(gap(values(here.cls), values(mirrored.cls)) < 1e-4);
+    assert!(gap(values(here.artifact), values(mirrored.artifact.flip([3]))) < 1e-4);
+    assert!(gap(values(here.det), values(one_look.det)) > 0.0);
+}
+
+#[test]
 fn the_prompt_is_spliced_in_place_and_masks_come_back() {
     let (cfg, fifa) = tiny();
     let evidence = fifa.vision.encode(crop(cfg.enc_image));

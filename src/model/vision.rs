@@ -6,7 +6,7 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::model::encoder::{EncoderOutput, TinyVit};
 use crate::model::region::{RegionEncoder, RegionMask};
-use crate::model::residual::ResidualBranch;
+use crate::model::residual::{ResidualBranch, ResidualOutput};
 use crate::model::tasks::{Evidence, SegOutput, TaskDecoder, TaskOutput};
 use crate::model::traces::Traces;
 use crate::weights::Vars;
@@ -49,19 +49,34 @@ impl Vision {
     }
 
     /// Normalised crops `[b, 3, s, s]` → the evidence that every task looks at.
+    ///
+    /// What looks for traces looks twice, the second time at the mirrored crop: a face and its mirror image are equally forged, and the mean
+    /// of two looks errs less than one.
     pub fn encode(&self, image: Tensor<4>) -> Evidence {
         let trunk = self.trunk.forward(image.clone());
-        self.join(image, &trunk)
+        let seen = self.look(image.clone(), &trunk);
+        let Some(traces) = &self.traces else { return joined(&trunk, seen) };
+        let mirrored = traces.forward(image.flip([3]));
+        let seen = ResidualOutput {
+            artifact: (seen.artifact + mirrored.artifact.flip([3])) * 0.5,
+            det: (seen.det + mirrored.det) * 0.5,
+            cls: (seen.cls + mirrored.cls) * 0.5,
+            ..seen
+        };
+        joined(&trunk, seen)
     }
 
-    /// As [`Vision::encode`] with the trunk's maps given (they may be computed apart while the trunk is frozen).
+    /// As [`Vision::encode`], with one look, and with the trunk's maps given (they may be computed apart while the trunk is frozen).
     pub fn join(&self, image: Tensor<4>, trunk: &EncoderOutput) -> Evidence {
-        let seen = match (&self.residual, &self.traces) {
+        joined(trunk, self.look(image, trunk))
+    }
+
+    fn look(&self, image: Tensor<4>, trunk: &EncoderOutput) -> ResidualOutput {
+        match (&self.residual, &self.traces) {
             (_, Some(traces)) => traces.forward(image),
             (Some(residual), None) => residual.forward(image, trunk),
             (None, None) => unreachable!("one of them was built"),
-        };
-        Evidence { map: trunk.map.clone() + seen.map, fine: seen.fine, artifact: seen.artifact, det: seen.det, cls: seen.cls }
+        }
     }
 
     /// The task tokens' answers, with an asked region or without.
@@ -88,6 +103,10 @@ impl Vision {
         let coarse = gather(g, |m| &m.coarse);
         (self.region.forward(evidence.map.clone(), evidence.fine.clone(), coarse, fine.clone(), places), fine)
     }
+}
+
+fn joined(trunk: &EncoderOutput, seen: ResidualOutput) -> Evidence {
+    Evidence { map: trunk.map.clone() + seen.map, fine: seen.fine, artifact: seen.artifact, det: seen.det, cls: seen.cls }
 }
 
 /// Interleaved 8-bit crops (row-major RGB, `side`×`side` each) → normalised `[b, 3, side, side]`.

@@ -220,7 +220,8 @@ fn complete(cfg: &ModelConfig, tensors: TensorMap, args: &Args) -> Result<Tensor
         make_grounded(cfg, &mut all);
     }
     for (name, t) in &mut all.0 {
-        if !is_frozen(name) && !args.float {
+        // What is compact already stays: to round it once more would move it.
+        if !is_frozen(name) && !args.float && matches!(t, Stored::Float { half: false, .. }) {
             *t = compact(t);
         }
     }
