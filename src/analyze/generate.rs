@@ -78,14 +78,14 @@ pub async fn generate<L: Listener>(
     match embedded {
         Some(embedded) => {
             cache.truncate(0);
-            language.lm.read_prompt(embedded, cache)?;
+            language.lm.forward(embedded, cache)?;
         }
         None => cache.truncate(head),
     }
     if cache.len() != head {
         return Err(Error::Model(format!("the cache holds {} positions of a prompt's head of {head}", cache.len())));
     }
-    let hidden = language.lm.read_prompt(rest, cache)?;
+    let hidden = language.lm.forward(rest, cache)?;
     let mut reader =
         Reader { language, cache, last: hidden.narrow(1, length - 1, 1), unread: Vec::new(), marked: Vec::new(), seg: Vec::new() };
     let mut stream = TextStream::default();

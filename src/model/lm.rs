@@ -11,7 +11,6 @@ use super::lm_parts::{Added, Lora, Norm, Positions, indices};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::quant::BlockLinear;
-use crate::quant::cpu::Rounding;
 use crate::weights::Vars;
 use burn::module::Module;
 use burn::tensor::activation::{silu, softmax};
@@ -166,21 +165,9 @@ impl Lm {
     /// # Errors
     /// [`Error::Model`] if the context is full, or `x` or the cache have other sizes than the model.
     pub fn forward(&self, x: Tensor<3>, cache: &mut KvCache) -> Result<Tensor<3>> {
-        self.rounded(x, cache, Rounding::Fine)
-    }
-
-    /// As [`Self::forward`], for a prompt: on the CPU with coarser activations ([`Rounding::Coarse`]), which is faster.
-    ///
-    /// # Errors
-    /// Those of [`Self::forward`].
-    pub fn read_prompt(&self, x: Tensor<3>, cache: &mut KvCache) -> Result<Tensor<3>> {
-        self.rounded(x, cache, Rounding::Coarse)
-    }
-
-    fn rounded(&self, x: Tensor<3>, cache: &mut KvCache, rounding: Rounding) -> Result<Tensor<3>> {
         let t = self.steps(&x)?;
         cache.check(t)?;
-        if let Some(hidden) = lm_cpu::forward(self, &x, cache, rounding)? {
+        if let Some(hidden) = lm_cpu::forward(self, &x, cache)? {
             return Ok(hidden);
         }
         if let Some(hidden) = lm_gpu::step(self, &x, cache)? {

@@ -108,9 +108,7 @@ impl Decoder {
         self.cache.truncate(past);
         let t = ids.len();
         let x = self.lm.embed(&ids).map_err(fail)?;
-        // As the product does: a prompt is read, a token decoded.
-        let read = if t > 1 { Lm::read_prompt } else { Lm::forward };
-        let hidden = read(&self.lm, x, &mut self.cache).map_err(fail)?;
+        let hidden = self.lm.forward(x, &mut self.cache).map_err(fail)?;
         let mut logits = host(self.lm.logits(hidden.narrow(1, t - 1, 1))).await?;
         // The eight added tokens, which the peer's model lacks.
         logits.truncate(VOCAB);

@@ -11,8 +11,6 @@ const COUNT = 1;
 const DONE = 2;
 const FAILED = 3;
 const JOB = 0xffff;
-/** Relaxed SIMD kernels, in the order of `NAMES` in `src/quant/cpu/relaxed`. */
-const KERNELS = ['q4', 'q8', 'q4_coarse'];
 /** Looks for work before it sleeps: products follow each other within some ten microseconds, and waking takes longer. */
 const LOOKS = 20_000;
 
@@ -60,9 +58,10 @@ function instance({ module, memory, slot, stacks, kernels, first }: HelperStart)
   if (kernels && first !== undefined) {
     const tables = Object.entries(exports).filter(([name, value]) => value instanceof WebAssembly.Table && name !== '__wbindgen_externrefs');
     const table = tables[0]?.[1] as WebAssembly.Table;
-    if (tables.length !== 1 || table.grow(KERNELS.length) !== first) throw new Error('the table is not as the engine has it');
-    const { exports: made } = new WebAssembly.Instance(kernels, { env: { memory } });
-    KERNELS.forEach((name, i) => table.set(first + i, made[name]));
+    if (tables.length !== 1 || table.grow(2) !== first) throw new Error('the table is not as the engine has it');
+    const { q4, q8 } = new WebAssembly.Instance(kernels, { env: { memory } }).exports;
+    table.set(first, q4);
+    table.set(first + 1, q8);
   }
   return exports as unknown as Exports;
 }

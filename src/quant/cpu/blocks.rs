@@ -2,9 +2,9 @@
 //!
 //! Activations are rounded to 16 bits a block of 32 (`sx = max|x| / 32767`), so sums of products with 4- or 8-bit weights
 //! stay below 2^28 and are exact; the error against an f32 product is that rounding, at most 1.5e-5 of the block's largest
-//! activation in each term ([`super::relaxed`] takes them as two digits of 15 or 14 bits instead; prompts are rounded more coarsely, see
-//! [`Rounding`]). Words of neighbouring outputs lie side by side (see [`crate::quant::format`]): a register holds the same inputs of its
-//! outputs, its 16-bit halves are the two inputs that one `Simd::dot` takes, and no sum is ever taken across a register.
+//! activation in each term ([`super::relaxed`] takes them as two digits of 15 or 14 bits instead). Words of neighbouring outputs lie side by side (see [`crate::quant::format`]): a register
+//! holds the same inputs of its outputs, its 16-bit halves are the two inputs that one `Simd::dot` takes, and no sum is ever
+//! taken across a register.
 //!
 //! One order of sums for any number of rows: a row's result does not depend on the rows beside it. Tokens that are
 //! computed together are therefore bit for bit those that are computed one by one (`tests/quant_cpu.rs`).
@@ -12,14 +12,11 @@
 use super::math::{LEAST, largest, pair, round16};
 use super::share::{self, Shared};
 use super::simd::{Base, Simd, plain::Plain};
-use super::{Isa, Packed, Rounding, relaxed};
+use super::{Isa, Packed, relaxed};
 use crate::quant::BLOCK;
 
 /// Pairs of one block.
 const PAIRS: usize = BLOCK / 2;
-/// Largest 16-bit and 8-bit activation.
-const TOP_16: f32 = 32767.0;
-const TOP_8: f32 = 127.0;
 /// Rows that pass over a panel of outputs together.
 const ROWS: usize = 64;
 /// Widths of panels are multiples of this: whole registers and cache lines.
@@ -31,9 +28,7 @@ pub struct Inputs {
     m: usize,
     k: usize,
     bits: usize,
-    #[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "read by the kernels on digits"))]
-    rounding: Rounding,
-    /// `[m, k / 32, words]`: pairs of 16-bit values, or four digits each ([`super::relaxed`]).
+    /// `[m, k / 2]`, two 16-bit values each; or four digits ([`super::relaxed`]).
     pairs: Vec<i32>,
     /// `[m, k / 32]`.
     scales: Vec<f32>,
@@ -43,52 +38,45 @@ pub struct Inputs {
 
 impl Inputs {
     /// `x [m, k]` against weights of `bits` 4 or 8; `k` a multiple of [`BLOCK`]. A block that holds no number gives none.
-    pub fn new(x: &[f32], m: usize, k: usize, bits: usize, rounding: Rounding) -> Self {
-        Self::with(Isa::detect(), x, m, k, bits, rounding)
+    pub fn new(x: &[f32], m: usize, k: usize, bits: usize) -> Self {
+        Self::with(Isa::detect(), x, m, k, bits)
     }
 
     /// As the kernels of one instruction set want them.
-    pub(super) fn with(isa: Isa, x: &[f32], m: usize, k: usize, bits: usize, rounding: Rounding) -> Self {
+    pub(super) fn with(isa: Isa, x: &[f32], m: usize, k: usize, bits: usize) -> Self {
         assert!(k.is_multiple_of(BLOCK) && x.len() == m * k && (bits == 4 || bits == 8));
-        let rounding = if bits == 4 { rounding } else { Rounding::Fine };
-        let (count, digits) = (m * k / BLOCK, isa.takes_digits());
-        let words = if digits { relaxed::words(rounding) } else { PAIRS };
-        let pairs = vec![0; count * words];
-        let mut all = Self { isa, m, k, bits, rounding, pairs, scales: vec![0.0; count], sums: vec![0.0; count] };
-        let limit = match (rounding, digits, bits) {
-            (Rounding::Coarse, _, _) => TOP_8,
-            (_, false, _) => TOP_16,
-            (_, true, 4) => relaxed::TOP_4,
-            (_, true, _) => relaxed::TOP_8,
+        let count = m * k / BLOCK;
+        let mut all = Self { isa, m, k, bits, pairs: vec![0; count * PAIRS], scales: vec![0.0; count], sums: vec![0.0; count] };
+        let limit = match (isa.takes_digits(), bits) {
+            (false, _) => 32767.0,
+            (true, 4) => relaxed::TOP_4,
+            (true, _) => relaxed::TOP_8,
         };
-        let round = |block: &[f32; BLOCK], pairs: &mut [i32]| {
+        let round = |block: &[f32; BLOCK], pairs: &mut [i32; PAIRS]| {
             let top = largest(block);
             let inverse = if top > LEAST && top.is_finite() { limit / top } else { 0.0 };
-            if digits && rounding == Rounding::Coarse {
-                pairs.copy_from_slice(&relaxed::bytes(block, inverse));
-            } else if digits {
-                pairs.copy_from_slice(&relaxed::digits(block, inverse, bits));
+            if isa.takes_digits() {
+                *pairs = relaxed::digits(block, inverse, bits);
             } else {
                 let q: [u32; BLOCK] = std::array::from_fn(|i| round16(block[i], inverse));
-                let paired: [i32; PAIRS] = if bits == 4 {
+                *pairs = if bits == 4 {
                     // A word's 16-bit halves begin with its inputs 0 and 4.
                     std::array::from_fn(|i| pair(q[i / 4 * 8 + i % 4], q[i / 4 * 8 + i % 4 + 4]))
                 } else {
                     std::array::from_fn(|i| pair(q[i / 2 * 4 + i % 2], q[i / 2 * 4 + i % 2 + 2]))
                 };
-                pairs.copy_from_slice(&paired);
             }
             (if top.is_finite() { top / limit } else { f32::NAN }, sum(block))
         };
         let work = share::EASY * x.len();
         let each = count.div_ceil(4 * share::threads_for(work)).max(1);
         let (scales, sums) = (Shared::new(&mut all.scales), Shared::new(&mut all.sums));
-        share::pieces(&mut all.pairs, each * words, &mut share::rooms(work, || ()), |(), i, pairs| {
-            let (from, some) = (i * each, pairs.len() / words);
+        share::pieces(&mut all.pairs, each * PAIRS, &mut share::rooms(work, || ()), |(), i, pairs| {
+            let (from, pairs) = (i * each, pairs.as_chunks_mut::<PAIRS>().0);
             // SAFETY: the blocks of a piece are its own.
-            let (scales, sums) = unsafe { (scales.some(from, some), sums.some(from, some)) };
-            let blocks = &x.as_chunks::<BLOCK>().0[from..][..some];
-            for (((block, pairs), scale), sum) in blocks.iter().zip(pairs.chunks_exact_mut(words)).zip(scales).zip(sums) {
+            let (scales, sums) = unsafe { (scales.some(from, pairs.len()), sums.some(from, pairs.len())) };
+            let blocks = &x.as_chunks::<BLOCK>().0[from..][..pairs.len()];
+            for (((block, pairs), scale), sum) in blocks.iter().zip(pairs).zip(scales).zip(sums) {
                 (*scale, *sum) = round(block, pairs);
             }
         });
@@ -98,7 +86,7 @@ impl Inputs {
     /// Rows and columns `at = [row, count, from, len]` of a product, for the kernel on digits.
     #[cfg(target_arch = "wasm32")]
     pub(super) fn as_panel(&self, w: &Packed<'_>, at: [usize; 4], out: &mut [f32]) -> relaxed::kernel::Panel {
-        relaxed::as_panel(w, self.rounding, (&self.pairs, &self.scales, &self.sums), at, out)
+        relaxed::as_panel(w, (&self.pairs, &self.scales, &self.sums), at, out)
     }
 }
 
@@ -166,7 +154,7 @@ fn panel(isa: Isa, x: &Inputs, w: &Packed<'_>, at: [usize; 4], out: &mut [f32]) 
     assert!(row + count <= x.m && from + len <= w.n && out.len() == count * len);
     #[cfg(target_arch = "wasm32")]
     if isa == Isa::Relaxed {
-        return relaxed::call(w.bits, x.rounding, x.as_panel(w, at, out));
+        return relaxed::call(w.bits, x.as_panel(w, at, out));
     }
     // SAFETY: `isa` says what was detected; rows and columns were checked here, `w` and `x` by `products`.
     unsafe {

@@ -66,16 +66,6 @@ impl Isa {
     }
 }
 
-/// How finely the activations of a product with packed weights are rounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rounding {
-    /// To 15 or 16 bits of their block's largest: tokens that are decoded.
-    Fine,
-    /// Against 4-bit weights to 8 bits of it (as llama.cpp's `Q8_0` activations are), which is one byte product where the other takes
-    /// two: prompts. Against 8-bit weights as [`Self::Fine`].
-    Coarse,
-}
-
 /// A packed weight `[k, n]` by reference; the layout is that of [`super::Blocks`].
 #[derive(Clone, Copy)]
 pub struct Packed<'a> {
@@ -111,6 +101,6 @@ impl Packed<'_> {
 /// If a length disagrees with the shape; callers check what comes from outside.
 pub fn matmul(x: &[f32], m: usize, w: Packed<'_>) -> Vec<f32> {
     let mut y = vec![0.0; m * w.n];
-    products(&Inputs::new(x, m, w.k, w.bits, Rounding::Fine), &mut [(w, &mut y)]);
+    products(&Inputs::new(x, m, w.k, w.bits), &mut [(w, &mut y)]);
     y
 }

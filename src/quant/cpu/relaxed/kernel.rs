@@ -3,8 +3,7 @@
 //! `i32x4.relaxed_dot_i8x16_i7x16_add_s` multiplies signed bytes with bytes of 7 bits, which is exact on every machine. Each activation
 //! is two such digits: against 4-bit weights (the 7-bit side) `a = 128·h + l`, `h` and `l` signed; against 8-bit weights (the signed side)
 //! `a = 128·h + l − 8192`, `h` and `l` of 7 bits, and the sum of the weights takes the offset off again. So sums of products are exact
-//! here, too, of activations rounded to 15 and 14 bits of their block's largest. Prompts come with one signed digit, 8 bits, against 4-bit
-//! weights: half of the products.
+//! here, too, of activations rounded to 15 and 14 bits of their block's largest.
 //!
 //! This file is compiled twice: into the crate, where tests run it on plain arrays, and by `build.rs` into a module of its own, because
 //! engines that do not know the instruction refuse a module that holds it. There it has no stack, no data and no library: nothing but
@@ -12,8 +11,8 @@
 
 /// Inputs that share a scale.
 const BLOCK: usize = 32;
-/// Words of one digit of a row and block.
-pub const DIGIT: usize = BLOCK / 4;
+/// Words of digits of one row and block.
+pub const DIGITS: usize = 16;
 
 /// Where weights, inputs and outputs lie; plain numbers, so that it crosses between modules.
 #[derive(Clone, Copy)]
@@ -27,7 +26,7 @@ pub struct Panel {
     /// Outputs `from .. from + len`.
     pub from: usize,
     pub len: usize,
-    /// Digits `[rows, k / 32, 8 · D]`, scales and sums of the inputs `[rows, k / 32]`.
+    /// Digits `[rows, k / 32, 16]`, scales and sums of the inputs `[rows, k / 32]`.
     pub digits: *const i32,
     pub steps: *const f32,
     pub sums: *const f32,
@@ -51,7 +50,6 @@ pub trait Bytes {
     fn high(v: Self::I) -> Self::I;
     /// `sum + Σ of 4 signed · seven`, in every lane.
     fn dot(sum: Self::I, signed: Self::I, seven: Self::I) -> Self::I;
-    fn float(v: Self::I) -> Self::F;
     /// `128 · h + l − 8192 · offset`, as floats.
     fn join(h: Self::I, l: Self::I, offset: Self::I) -> Self::F;
     unsafe fn load_f(from: *const f32) -> Self::F;
@@ -62,28 +60,23 @@ pub trait Bytes {
     fn mul(a: Self::F, b: Self::F) -> Self::F;
 }
 
-/// Adds a panel of outputs to `out`, for weights of `B` bits and activations of `D` digits, 1 (4 bits only) or 2.
+/// Adds a panel of outputs to `out`, for weights of `B` bits.
 ///
 /// # Safety
 /// All of [`Panel`] must be as it says.
 #[inline(always)]
-pub unsafe fn panel<S: Bytes, const B: usize, const D: usize>(p: Panel) {
+pub unsafe fn panel<S: Bytes, const B: usize>(p: Panel) {
     unsafe {
         let blocks = p.k / BLOCK;
         let mut block = 0;
         while block < blocks {
             let mut row = 0;
-            // With one digit there are registers for twice the rows.
-            while D == 1 && row + 4 <= p.count {
-                strip::<S, B, D, 4, 2>(&p, row, block);
-                row += 4;
-            }
             while row + 2 <= p.count {
-                strip::<S, B, D, 2, 2>(&p, row, block);
+                strip::<S, B, 2, 2>(&p, row, block);
                 row += 2;
             }
             if row < p.count {
-                strip::<S, B, D, 1, 4>(&p, row, block);
+                strip::<S, B, 1, 4>(&p, row, block);
             }
             block += 1;
         }
@@ -92,19 +85,19 @@ pub unsafe fn panel<S: Bytes, const B: usize, const D: usize>(p: Panel) {
 
 /// One block of `M` rows, all columns: `N` registers at a time, then one, then single outputs.
 #[inline(always)]
-unsafe fn strip<S: Bytes, const B: usize, const D: usize, const M: usize, const N: usize>(p: &Panel, row: usize, block: usize) {
+unsafe fn strip<S: Bytes, const B: usize, const M: usize, const N: usize>(p: &Panel, row: usize, block: usize) {
     unsafe {
         let mut col = 0;
         while col + N * S::LANES <= p.len {
-            tile::<S, B, D, M, N>(p, row, block, col);
+            tile::<S, B, M, N>(p, row, block, col);
             col += N * S::LANES;
         }
         while col + S::LANES <= p.len {
-            tile::<S, B, D, M, 1>(p, row, block, col);
+            tile::<S, B, M, 1>(p, row, block, col);
             col += S::LANES;
         }
         while col < p.len {
-            tile::<Plain, B, D, M, 1>(p, row, block, col);
+            tile::<Plain, B, M, 1>(p, row, block, col);
             col += 1;
         }
     }
@@ -112,31 +105,29 @@ unsafe fn strip<S: Bytes, const B: usize, const D: usize, const M: usize, const 
 
 /// `M` rows × `N` registers of outputs from `col` on.
 #[inline(always)]
-unsafe fn tile<S: Bytes, const B: usize, const D: usize, const M: usize, const N: usize>(p: &Panel, row: usize, block: usize, col: usize) {
+unsafe fn tile<S: Bytes, const B: usize, const M: usize, const N: usize>(p: &Panel, row: usize, block: usize, col: usize) {
     unsafe {
-        let (blocks, width) = (p.k / BLOCK, D * DIGIT);
+        let blocks = p.k / BLOCK;
         let zero = S::constant(0);
         let (mut high, mut low, mut total) = ([[zero; N]; M], [[zero; N]; M], [zero; N]);
         let words = p.words.add(block * B * p.n + p.from + col);
-        let digits = p.digits.add((row * blocks + block) * width);
+        let digits = p.digits.add((row * blocks + block) * DIGITS);
         for r in 0..B {
             for v in 0..N {
                 let word = S::load(words.add(r * p.n + v * S::LANES));
                 if B == 4 {
                     let halves = [S::low(word), S::high(word)];
                     for i in 0..M {
-                        let d = digits.add(i * blocks * width + r * 2 * D);
+                        let d = digits.add(i * blocks * DIGITS + r * 4);
                         for j in 0..2 {
-                            high[i][v] = S::dot(high[i][v], S::splat(d.add(D * j)), halves[j]);
-                            if D == 2 {
-                                low[i][v] = S::dot(low[i][v], S::splat(d.add(2 * j + 1)), halves[j]);
-                            }
+                            high[i][v] = S::dot(high[i][v], S::splat(d.add(2 * j)), halves[j]);
+                            low[i][v] = S::dot(low[i][v], S::splat(d.add(2 * j + 1)), halves[j]);
                         }
                     }
                 } else {
                     total[v] = S::dot(total[v], word, S::constant(0x0101_0101));
                     for i in 0..M {
-                        let d = digits.add(i * blocks * width + r * 2);
+                        let d = digits.add(i * blocks * DIGITS + r * 2);
                         high[i][v] = S::dot(high[i][v], word, S::splat(d));
                         low[i][v] = S::dot(low[i][v], word, S::splat(d.add(1)));
                     }
@@ -149,8 +140,7 @@ unsafe fn tile<S: Bytes, const B: usize, const D: usize, const M: usize, const N
             for i in 0..M {
                 let to = p.out.add((row + i) * p.len + col + v * S::LANES);
                 let of = (row + i) * blocks + block;
-                let sum = if D == 1 { S::float(high[i][v]) } else { S::join(high[i][v], low[i][v], total[v]) };
-                let sum = S::mul(sum, S::splat_f(p.steps.add(of)));
+                let sum = S::mul(S::join(high[i][v], low[i][v], total[v]), S::splat_f(p.steps.add(of)));
                 let mut y = S::mul_add(sum, scale, S::load_f(to));
                 if B == 4 {
                     y = S::mul_add(S::load_f(p.mins.add(at + v * S::LANES)), S::splat_f(p.sums.add(of)), y);
@@ -198,10 +188,6 @@ impl Bytes for Plain {
             at += 8;
         }
         all
-    }
-    #[inline(always)]
-    fn float(v: i32) -> f32 {
-        v as f32
     }
     #[inline(always)]
     fn join(h: i32, l: i32, offset: i32) -> f32 {

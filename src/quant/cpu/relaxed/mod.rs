@@ -8,25 +8,15 @@ pub mod kernel;
 
 #[cfg(any(target_arch = "wasm32", test))]
 use super::Packed;
-use super::Rounding;
 use super::math::rounded;
 use crate::quant::BLOCK;
-use kernel::DIGIT;
+use kernel::DIGITS;
 #[cfg(any(target_arch = "wasm32", test))]
 use kernel::Panel;
 
 /// Largest rounded activation against 4-bit weights, `127 · 128`, and against 8-bit ones.
 pub(super) const TOP_4: f32 = 16256.0;
 pub(super) const TOP_8: f32 = 8191.0;
-
-/// Words of digits of a row and block.
-pub(super) fn words(rounding: Rounding) -> usize {
-    if rounding == Rounding::Coarse { DIGIT } else { 2 * DIGIT }
-}
-
-/// Its functions, in the order in which the table holds them.
-#[cfg(target_arch = "wasm32")]
-pub const NAMES: [&str; 3] = ["q4", "q8", "q4_coarse"];
 
 /// The module, WebAssembly with relaxed SIMD.
 #[cfg(target_arch = "wasm32")]
@@ -36,31 +26,20 @@ pub const MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/relaxed.wasm
 #[cfg(target_arch = "wasm32")]
 pub const SHARED_MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/relaxed_shared.wasm"));
 
-/// One block of activations as bytes, in the order in which words hold their weights of 4 bits: inputs 2j in the low halves of a word's bytes,
-/// 2j + 1 in the high ones.
-pub(super) fn bytes(block: &[f32; BLOCK], inverse: f32) -> [i32; DIGIT] {
-    let values: [u8; BLOCK] = std::array::from_fn(|i| rounded(block[i], inverse) as u8);
-    in_order(&values)
-}
-
-/// Bytes of 4-bit weights' inputs as words.
-fn in_order(values: &[u8; BLOCK]) -> [i32; DIGIT] {
-    std::array::from_fn(|d| {
-        let from = d / 2 * 8 + d % 2;
-        i32::from_le_bytes([values[from], values[from + 2], values[from + 4], values[from + 6]])
-    })
-}
-
-/// One block of activations as two digits each, in the order in which words hold their weights.
-pub(super) fn digits(block: &[f32; BLOCK], inverse: f32, bits: usize) -> [i32; 2 * DIGIT] {
+/// One block of activations as digits, in the order in which words hold their weights.
+pub(super) fn digits(block: &[f32; BLOCK], inverse: f32, bits: usize) -> [i32; DIGITS] {
     // All values first, then all digits, then the order of bytes: each of these loops is vectorised.
     let values: [i32; BLOCK] = std::array::from_fn(|i| rounded(block[i], inverse));
     if bits == 4 {
-        // Digits are signed: the nearest multiple of 128 and what is left.
+        // Bytes of a word hold its inputs 2j in their low halves, 2j + 1 in their high ones. Digits are signed: the nearest multiple of
+        // 128 and what is left.
         let high: [u8; BLOCK] = std::array::from_fn(|i| ((values[i] + 64) >> 7) as u8);
         let low: [u8; BLOCK] = std::array::from_fn(|i| (values[i] - (((values[i] + 64) >> 7) << 7)) as u8);
-        let [high, low] = [in_order(&high), in_order(&low)];
-        std::array::from_fn(|d| if d % 2 == 0 { high[d / 2] } else { low[d / 2] })
+        std::array::from_fn(|d| {
+            let from = d / 4 * 8 + d / 2 % 2;
+            let of = if d % 2 == 0 { &high } else { &low };
+            i32::from_le_bytes([of[from], of[from + 2], of[from + 4], of[from + 6]])
+        })
     } else {
         let high: [u8; BLOCK] = std::array::from_fn(|i| ((values[i] + 8192) >> 7) as u8);
         let low: [u8; BLOCK] = std::array::from_fn(|i| (values[i] + 8192) as u8 & 127);
@@ -75,13 +54,12 @@ pub(super) fn digits(block: &[f32; BLOCK], inverse: f32, bits: usize) -> [i32; 2
 #[cfg(any(target_arch = "wasm32", test))]
 pub(super) fn as_panel(
     w: &Packed<'_>,
-    rounding: Rounding,
     (digits, steps, sums): (&[i32], &[f32], &[f32]),
     [row, count, from, len]: [usize; 4],
     out: &mut [f32],
 ) -> Panel {
-    let (blocks, words) = (w.k / BLOCK, words(rounding));
-    assert!(from + len <= w.n && out.len() == count * len && digits.len() >= (row + count) * blocks * words);
+    let blocks = w.k / BLOCK;
+    assert!(from + len <= w.n && out.len() == count * len && digits.len() >= (row + count) * blocks * DIGITS);
     assert!(steps.len() >= (row + count) * blocks && sums.len() == steps.len());
     Panel {
         words: w.words.as_ptr(),
@@ -91,7 +69,7 @@ pub(super) fn as_panel(
         n: w.n,
         from,
         len,
-        digits: digits[row * blocks * words..].as_ptr(),
+        digits: digits[row * blocks * DIGITS..].as_ptr(),
         steps: steps[row * blocks..].as_ptr(),
         sums: sums[row * blocks..].as_ptr(),
         count,
@@ -101,7 +79,7 @@ pub(super) fn as_panel(
 
 #[cfg(target_arch = "wasm32")]
 mod installed {
-    use super::{Packed, Panel, Rounding};
+    use super::{Packed, Panel};
     use crate::quant::cpu::{Inputs, Isa, products};
     use std::sync::OnceLock;
 
@@ -121,26 +99,17 @@ mod installed {
         *mut f32,
     );
 
-    /// Products with weights of 4 and of 8 bits, and with coarsely rounded inputs and weights of 4.
-    static DOORS: OnceLock<[Door; 3]> = OnceLock::new();
-
-    fn which(bits: usize, rounding: Rounding) -> usize {
-        match (bits, rounding) {
-            (8, _) => 1,
-            (_, Rounding::Fine) => 0,
-            (_, Rounding::Coarse) => 2,
-        }
-    }
+    static DOORS: OnceLock<[Door; 2]> = OnceLock::new();
 
     /// Whether the kernels may be used.
     pub fn is_installed() -> bool {
         DOORS.get().is_some()
     }
 
-    pub(in crate::quant::cpu) fn call(bits: usize, rounding: Rounding, p: Panel) {
+    pub(in crate::quant::cpu) fn call(bits: usize, p: Panel) {
         if let Some(doors) = DOORS.get() {
             // SAFETY: the door was put into the table by `install`, the panel was checked when it was made.
-            unsafe { through(doors[which(bits, rounding)], p) }
+            unsafe { through(doors[usize::from(bits == 8)], p) }
         }
     }
 
@@ -152,23 +121,23 @@ mod installed {
     /// needed a stack would trap here, its module having none.
     ///
     /// # Safety
-    /// From `first` on must be the functions [`super::NAMES`] of [`super::MODULE`], instantiated in this module's memory.
-    pub unsafe fn install(first: usize) -> bool {
+    /// `q4` and `q8` must be the functions of [`super::MODULE`] of these names, instantiated in this module's memory.
+    pub unsafe fn install(q4: usize, q8: usize) -> bool {
         // SAFETY: on wasm a function pointer is its place in the table; the caller vouches for the type.
-        let doors = [0, 1, 2].map(|i| unsafe { std::mem::transmute::<usize, Door>(first + i) });
-        let right = [(4, Rounding::Fine), (8, Rounding::Fine), (4, Rounding::Coarse)].into_iter().all(|(bits, rounding)| {
-            let (m, k, n) = (7, 64, 23);
+        let doors = [q4, q8].map(|at| unsafe { std::mem::transmute::<usize, Door>(at) });
+        let right = [4, 8].into_iter().all(|bits| {
+            let (m, k, n) = (3, 64, 23);
             let of = |i: usize| ((i * 2_654_435_761) >> 7) as u32 as i32;
             let words: Vec<i32> = (0..k * bits / 32 * n).map(of).collect();
             let few = |count: usize, by: usize| (0..count).map(|i| (of(i + by) % 1000) as f32 / 1000.0).collect::<Vec<f32>>();
             let (x, scales, mins) = (few(m * k, 7), few(k / 32 * n, 11), few(k / 32 * n, 13));
             let w = Packed { bits, k, n, words: &words, scales: &scales, mins: &mins };
             let mut want = vec![0.0; m * n];
-            products(&Inputs::with(Isa::Base, &x, m, k, bits, rounding), &mut [(w, &mut want)]);
+            products(&Inputs::with(Isa::Base, &x, m, k, bits), &mut [(w, &mut want)]);
             let mut got = vec![0.0; m * n];
-            let digits = Inputs::with(Isa::Relaxed, &x, m, k, bits, rounding);
+            let digits = Inputs::with(Isa::Relaxed, &x, m, k, bits);
             // SAFETY: as above.
-            unsafe { through(doors[which(bits, rounding)], digits.as_panel(&w, [0, m, 0, n], &mut got)) };
+            unsafe { through(doors[usize::from(bits == 8)], digits.as_panel(&w, [0, m, 0, n], &mut got)) };
             let top = want.iter().fold(0.0f32, |t, v| t.max(v.abs()));
             want.iter().zip(&got).all(|(a, b)| (a - b).abs() < 1e-3 * top)
         });
@@ -186,32 +155,27 @@ mod tests {
     use super::kernel::{Plain, panel};
     use super::*;
     use crate::quant::cpu::math::largest;
-    use crate::quant::cpu::{Inputs, Isa, matmul, products};
+    use crate::quant::cpu::matmul;
     use rand::{Rng, SeedableRng, rngs::SmallRng};
 
     /// The kernel on plain arrays.
-    fn by_digits(x: &[f32], m: usize, w: Packed<'_>, rounding: Rounding) -> Vec<f32> {
+    fn by_digits(x: &[f32], m: usize, w: Packed<'_>) -> Vec<f32> {
         let (mut all, mut steps, mut sums) = (vec![], vec![], vec![]);
-        let coarse = rounding == Rounding::Coarse;
-        let top = if coarse { 127.0 } else { [TOP_4, TOP_8][usize::from(w.bits == 8)] };
+        let top = if w.bits == 4 { TOP_4 } else { TOP_8 };
         for block in x.as_chunks::<BLOCK>().0 {
             let largest = largest(block);
-            if coarse {
-                all.extend(bytes(block, top / largest));
-            } else {
-                all.extend(digits(block, top / largest, w.bits));
-            }
+            all.extend(digits(block, top / largest, w.bits));
             steps.push(largest / top);
             sums.push(block.iter().sum::<f32>());
         }
         let mut y = vec![0.0; m * w.n];
-        let p = as_panel(&w, rounding, (&all, &steps, &sums), [0, m, 0, w.n], &mut y);
+        let p = as_panel(&w, (&all, &steps, &sums), [0, m, 0, w.n], &mut y);
         // SAFETY: `as_panel` checked it.
         unsafe {
-            match (w.bits, coarse) {
-                (4, true) => panel::<Plain, 4, 1>(p),
-                (4, false) => panel::<Plain, 4, 2>(p),
-                _ => panel::<Plain, 8, 2>(p),
+            if w.bits == 4 {
+                panel::<Plain, 4>(p);
+            } else {
+                panel::<Plain, 8>(p);
             }
         }
         y
@@ -225,19 +189,11 @@ mod tests {
             let mut few = |count: usize| (0..count).map(|_| rng.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
             let (x, scales, mins) = (few(m * k), few(k / 32 * n), few(k / 32 * n));
             let w = Packed { bits, k, n, words: &words, scales: &scales, mins: &mins };
-            let (got, want) = (by_digits(&x, m, w, Rounding::Fine), matmul(&x, m, w));
+            let (got, want) = (by_digits(&x, m, w), matmul(&x, m, w));
             let top = want.iter().fold(0.0f32, |t, v| t.max(v.abs()));
             let worst = want.iter().zip(&got).map(|(a, b)| (a - b).abs() / top).fold(0.0, f32::max);
             // 1 in 32512 of a block's largest a term at 4 bits, 1 in 16382 at 8.
             assert!(worst < bound, "{bits} bits {m}x{k}x{n}: {worst}");
-            if bits == 4 {
-                // Coarsely rounded inputs are the same numbers as pairs and as bytes: what remains is the order of sums in f32.
-                let mut want = vec![0.0; m * n];
-                products(&Inputs::with(Isa::Base, &x, m, k, bits, Rounding::Coarse), &mut [(w, &mut want)]);
-                let got = by_digits(&x, m, w, Rounding::Coarse);
-                let worst = want.iter().zip(&got).map(|(a, b)| (a - b).abs() / top).fold(0.0, f32::max);
-                assert!(worst < 1e-6, "coarse {m}x{k}x{n}: {worst}");
-            }
         }
     }
 

@@ -41,10 +41,6 @@ impl Bytes for Relaxed {
         i32x4_relaxed_dot_i8x16_i7x16_add(signed, seven, sum)
     }
     #[inline(always)]
-    fn float(v: v128) -> v128 {
-        f32x4_convert_i32x4(v)
-    }
-    #[inline(always)]
     fn join(h: v128, l: v128, offset: v128) -> v128 {
         f32x4_convert_i32x4(i32x4_sub(i32x4_add(i32x4_shl(h, 7), l), i32x4_shl(offset, 13)))
     }
@@ -72,7 +68,7 @@ impl Bytes for Relaxed {
 
 /// [`Panel`] field by field: what an `extern "C"` call between modules can carry in registers.
 macro_rules! door {
-    ($name:ident, $bits:literal, $digits:literal) => {
+    ($name:ident, $bits:literal) => {
         /// # Safety
         /// As [`panel`].
         #[unsafe(no_mangle)]
@@ -90,14 +86,13 @@ macro_rules! door {
             count: usize,
             out: *mut f32,
         ) {
-            unsafe { panel::<Relaxed, $bits, $digits>(Panel { words, scales, mins, k, n, from, len, digits, steps, sums, count, out }) }
+            unsafe { panel::<Relaxed, $bits>(Panel { words, scales, mins, k, n, from, len, digits, steps, sums, count, out }) }
         }
     };
 }
 
-door!(q4, 4, 2);
-door!(q8, 8, 2);
-door!(q4_coarse, 4, 1);
+door!(q4, 4);
+door!(q8, 8);
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
