@@ -178,7 +178,9 @@ function agreesWithNative(t, report, weights, photo = PHOTO) {
     assert.equal(face.masks.length, other.masks.length);
     assert.deepEqual(face.masks.map((m) => m.concept), other.masks.map((m) => m.concept));
     const overlaps = face.masks.map((m, k) => iou(m.rle, other.masks[k].rle));
-    assert.ok(overlaps.every((v) => v >= 0.99), `masks overlap by ${overlaps}`);
+    // One cell at the edge may fall to the other side of 0, which of a small mask is more than a hundredth.
+    const apart = overlaps.map((v, k) => ((area(face.masks[k].rle) + area(other.masks[k].rle)) * (1 - v)) / (1 + v));
+    assert.ok(overlaps.every((v, k) => v >= 0.99 || apart[k] < 1.5), `masks overlap by ${overlaps}, ${apart} pixels apart`);
     t.diagnostic(JSON.stringify({ native_score: other.score, browser_score: face.score, mask_iou: overlaps, mask_pixels: face.masks.map((m) => area(m.rle)) }));
   });
 }
