@@ -6,6 +6,7 @@
 //! makes one tensor, and one more for its gradient. Two kinds only: 1×1, which is a matrix product, and one filter a channel.
 
 use super::dense::RELU6;
+use super::depthwise_grad;
 use crate::quant::cpu::conv::{Shape, depthwise};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -111,7 +112,7 @@ impl LiteOps for Flex {
             let dx = Self::float_matmul(matrix(g, b * rows * columns, n), matrix(weight, n, from[3]));
             return Self::float_reshape(dx, from.into());
         }
-        let dx = super::lite_across::input_grad(shape(from, kind), &taps(weight.storage(), n), ordered(g).storage());
+        let dx = depthwise_grad::input_grad(shape(from, kind), &taps(weight.storage(), n), ordered(g).storage());
         plain(dx, from)
     }
 
@@ -124,7 +125,7 @@ impl LiteOps for Flex {
             return Self::float_reshape(dw, dims(&weight).into());
         }
         let cells = kind.depthwise * kind.depthwise;
-        let sums = super::lite_across::weight_grad(shape(from, kind), x.storage(), ordered(g).storage());
+        let sums = depthwise_grad::weight_grad(shape(from, kind), x.storage(), ordered(g).storage());
         let dw = (0..n * cells).map(|i| sums[i % cells * n + i / cells]).collect();
         plain(dw, [n, 1, kind.depthwise, kind.depthwise])
     }
@@ -231,6 +232,10 @@ mod tests {
             (3, 2, true, [4, 4]),
             (5, 2, true, [3, 3]),
             (5, 1, false, [8, 8]),
+            // Whole groups of channels, and some beside them.
+            (3, 2, true, [37, 37]),
+            (5, 1, true, [16, 16]),
+            (5, 2, false, [33, 33]),
         ] {
             let kind = Kind { depthwise, stride, act };
             let side = depthwise.max(1);

@@ -3,13 +3,13 @@
 
 pub mod conv_grad;
 pub mod dense;
+#[cfg(feature = "native")]
+mod depthwise_grad;
 pub mod encoder;
 pub mod encoder_block;
 pub mod fifa;
 pub mod gelu;
 pub mod lite;
-#[cfg(feature = "native")]
-mod lite_across;
 #[cfg(feature = "native")]
 mod lite_grad;
 pub mod lm;

@@ -2,7 +2,7 @@
 //!
 //! Batches are worked on side by side, each on a copy of the model with a graph of its own (burn locks a graph while it is
 //! derived), and added in their order: the sum does not depend on which was ready first. Each keeps to one thread: where all of them
-//! share rayon's, a small product of one waits for a large one of another, and a quarter of the time goes into waiting.
+//! share rayon's, a small product of one waits for a large one of another.
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};

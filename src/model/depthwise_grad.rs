@@ -25,13 +25,13 @@ pub fn input_grad(s: Shape, taps: &[f32], g: &[f32]) -> Vec<f32> {
         }
         let (groups, rest) = cell.as_chunks_mut::<WIDE>();
         let done = groups.len() * WIDE;
-        for (at, group) in groups.iter_mut().enumerate() {
+        for (at, to) in groups.iter_mut().enumerate() {
             let mut sums = [0.0; WIDE];
             for (g_at, tap_at) in &joined {
-                let (g, tap) = (some(g, g_at + at * WIDE), some(taps, tap_at + at * WIDE));
+                let (g, tap) = (group(g, g_at + at * WIDE), group(taps, tap_at + at * WIDE));
                 (0..WIDE).for_each(|i| sums[i] += g[i] * tap[i]);
             }
-            *group = sums;
+            *to = sums;
         }
         for (at, v) in rest.iter_mut().enumerate() {
             *v = joined.iter().map(|(g_at, tap_at)| g[g_at + done + at] * taps[tap_at + done + at]).sum();
@@ -66,9 +66,9 @@ fn weight_grad_of<const K: usize>(s: Shape, x: &[f32], g: &[f32]) -> Vec<f32> {
         for from in (0..c / WIDE).map(|i| i * WIDE) {
             let mut acc = [[0.0; WIDE]; K];
             for column in inside.clone() {
-                let (g, first) = (some(g, column * c + from), (column * stride - padding) * c + from);
+                let (g, first) = (group(g, column * c + from), (column * stride - padding) * c + from);
                 for (kx, acc) in acc.iter_mut().enumerate() {
-                    let x = some(x, first + kx * c);
+                    let x = group(x, first + kx * c);
                     (0..WIDE).for_each(|i| acc[i] += g[i] * x[i]);
                 }
             }
@@ -98,6 +98,7 @@ fn outputs(s: Shape, at: usize, end: usize) -> impl Iterator<Item = (usize, usiz
     })
 }
 
-fn some(all: &[f32], from: usize) -> &[f32; WIDE] {
+/// The group of channels that begins at `from`.
+fn group(all: &[f32], from: usize) -> &[f32; WIDE] {
     all[from..].first_chunk().expect("a whole group")
 }
