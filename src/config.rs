@@ -1,6 +1,6 @@
 //! The one flat model configuration: every size of FiFa-MLLM, with presets as named constructors.
 //!
-//! Prefixes say which block a size belongs to (`enc_` face encoder, `res_` residual branch, `proj_` projector, `lm_`
+//! Prefixes say which block a size belongs to (`enc_` face encoder, `res_` what looks for traces, `proj_` projector, `lm_`
 //! language model, `dec_` multi-task decoder), as in nanoVLM's flat configuration. It is stored as `config.json`
 //! beside the weights; [`ModelConfig::check`] refuses combinations that the blocks cannot run.
 
@@ -28,11 +28,10 @@ pub struct ModelConfig {
     pub enc_windows: [usize; 4],
     /// Channels of the encoder's output map, `[batch, enc_out, enc_image/16, enc_image/16]`.
     pub enc_out: usize,
-    /// Channels of the residual branch at strides 2, 4, 8, 16, 32, where there is one.
-    pub res_dims: [usize; 5],
-    /// Channels of the network in its place ([`crate::model::lite`]): stem and seven stages. Weights that have the residual branch have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub res_lite: Option<[usize; 8]>,
+    /// Channels of the network that looks for traces ([`crate::model::lite`]): stem and seven stages. Weights from before there was
+    /// one have none.
+    #[serde(default)]
+    pub res_lite: [usize; 8],
     /// Channels of its way up.
     pub res_width: usize,
 
@@ -93,8 +92,7 @@ impl ModelConfig {
             enc_heads: [2, 4, 5, 10],
             enc_windows: [7, 7, 14, 7],
             enc_out: 256,
-            res_dims: [16, 32, 64, 128, 160],
-            res_lite: Some([32, 16, 24, 40, 80, 112, 192, 320]),
+            res_lite: [32, 16, 24, 40, 80, 112, 192, 320],
             res_width: 48,
             proj_shuffle: 4,
             lm_dim: 576,
@@ -131,8 +129,7 @@ impl ModelConfig {
             enc_heads: [1, 2, 2, 4],
             enc_windows: [4, 4, 4, 4],
             enc_out: 32,
-            res_dims: [8, 8, 16, 16, 16],
-            res_lite: Some([8, 8, 8, 8, 8, 8, 16, 16]),
+            res_lite: [8, 8, 8, 8, 8, 8, 16, 16],
             res_width: 8,
             proj_shuffle: 2,
             lm_dim: 64,

@@ -136,7 +136,7 @@ fn a_mirrored_face_shows_mirrored_traces() {
     let (cfg, fifa) = tiny();
     let here = fifa.vision.encode(crop(cfg.enc_image));
     let mirrored = fifa.vision.encode(crop(cfg.enc_image).flip([3]));
-    let one_look = fifa.vision.join(crop(cfg.enc_image), &fifa.vision.trunk.forward(crop(cfg.enc_image)));
+    let one_look = fifa.vision.join(crop(cfg.enc_image), fifa.vision.trunk.forward(crop(cfg.enc_image)));
     let gap = |a: Vec<f32>, b: Vec<f32>| a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(gap(values(here.det.clone()), values(mirrored.det)) < 1e-4);
     assert!(gap(values(here.cls), values(mirrored.cls)) < 1e-4);
@@ -298,29 +298,15 @@ fn an_interrupted_traces_stage_ends_where_an_uninterrupted_one_does() {
         let (sampler, val) = samplers();
         let cfg = trained_size();
         let model = Vision::build(&cfg, &Vars::random(7, &device).pp("vision")).unwrap();
-        let branch = traces::train(&cfg, (None, model.traces.unwrap()), sampler, &val, &args(out, steps), &device).unwrap();
+        let branch = traces::train(&cfg, model.traces, sampler, &val, &args(out, steps), &device).unwrap();
         export(&branch, "vision.traces", |_| true)
-    });
-}
-
-#[test]
-fn an_interrupted_residual_stage_ends_where_an_uninterrupted_one_does() {
-    let device = Device::flex().autodiff();
-    resumes("residual", |out, steps| {
-        let (sampler, val) = samplers();
-        // Weights of the older kind.
-        let cfg = ModelConfig { res_lite: None, ..trained_size() };
-        let model = Vision::build(&cfg, &Vars::random(7, &device).pp("vision")).unwrap();
-        let both = (Some(model.trunk.no_grad()), model.residual.unwrap());
-        let branch = traces::train(&cfg, both, sampler, &val, &args(out, steps), &device).unwrap();
-        export(&branch, "vision.residual", |_| true)
     });
 }
 
 #[test]
 fn squares_of_a_pair_differ_where_the_forgery_is() {
     let (sampler, _) = samplers();
-    let cuts = cut::Cuts::new(sampler, None, 224, u64::MAX);
+    let cuts = cut::Cuts::new(sampler, 224, u64::MAX);
     // Without degradations (the first set's come after the forgery and are the same for both) most of the rest is equal.
     let (mut aimed, mut inside, mut outside) = (0, 0.0, 0.0);
     for index in 0..12 {
@@ -346,7 +332,7 @@ fn squares_of_a_pair_differ_where_the_forgery_is() {
 #[test]
 fn a_forgery_is_shown_in_several_places_whatever_was_asked_before() {
     let (sampler, _) = samplers();
-    let cuts = |side| cut::Cuts::new(sampler.clone(), None, side, u64::MAX);
+    let cuts = |side| cut::Cuts::new(sampler.clone(), side, u64::MAX);
     let image = |cuts: &cut::Cuts, at: u64| cuts.at(at).unwrap().map(|c| c.image);
     // 64 pairs apart stands the same forgery in another place.
     let both = cuts(192);

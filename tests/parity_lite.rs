@@ -43,7 +43,7 @@ fn efficientnet_lite_sees_what_pytorch_sees() {
         return;
     };
     let weights = Arc::new(lite(&bytes).expect("a good checkpoint"));
-    let dims = ModelConfig::base().res_lite.expect("the shipped sizes");
+    let dims = ModelConfig::base().res_lite;
     let wanted = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/vision/lite.safetensors");
     let wanted = std::fs::read(wanted).unwrap();
     let wanted = SafeTensors::deserialize(&wanted).unwrap();

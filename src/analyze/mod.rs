@@ -60,6 +60,10 @@ impl Settings {
             let detail = format!("weights of layout {}, this program reads {WEIGHTS_VERSION}", settings.weights_version);
             return Err(Error::weights(WeightsFault::Version, detail));
         }
+        if settings.model.res_lite == [0; 8] {
+            let detail = "these look for traces with the residual pyramid, which this program no longer has";
+            return Err(Error::weights(WeightsFault::Version, detail));
+        }
         settings.model.check()?;
         Ok(settings)
     }
@@ -314,4 +318,19 @@ pub(crate) fn ms(clock: Instant) -> f64 {
 pub(crate) async fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let data = tensor.into_data_async().await.map_err(|e| Error::device(DeviceFault::Lost, format!("{e:?}")))?;
     data.try_to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_with_the_residual_pyramid_are_refused_by_version() {
+        let settings =
+            Settings { weights_version: WEIGHTS_VERSION, model: ModelConfig::tiny(), calibration: bands::Calibration::default() };
+        let mut json = serde_json::to_value(&settings).unwrap();
+        assert_eq!(Settings::parse(json.to_string().as_bytes()).unwrap(), settings);
+        json["model"].as_object_mut().unwrap().remove("res_lite");
+        assert_eq!(Settings::parse(json.to_string().as_bytes()).unwrap_err().code(), "weights.version");
+    }
 }

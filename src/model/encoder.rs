@@ -23,15 +23,6 @@ const EXPAND: usize = 4;
 /// Epsilon of SAM's channel norms (PyTorch's own layer norms use 1e-5).
 const NECK_EPSILON: f64 = 1e-6;
 
-/// What the encoder saw.
-#[derive(Debug, Clone)]
-pub struct EncoderOutput {
-    /// `[b, enc_out, S/16, S/16]`.
-    pub map: Tensor<4>,
-    /// Outputs of the first two stages: `[b, dims[0], S/4, S/4]`, `[b, dims[1], S/8, S/8]`.
-    pub early: Vec<Tensor<4>>,
-}
-
 /// TinyViT with SAM's neck.
 #[derive(Module, Debug)]
 pub struct TinyVit {
@@ -78,26 +69,22 @@ impl TinyVit {
         })
     }
 
-    /// `[b, 3, S, S]`, normalised by SAM's mean and deviation, S a multiple of 16.
-    pub fn forward(&self, image: Tensor<4>) -> EncoderOutput {
+    /// `[b, 3, S, S]`, normalised by SAM's mean and deviation, S a multiple of 16 → `[b, enc_out, S/16, S/16]`.
+    pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         let mut x = conv2d(&self.patch2, conv2d(&self.patch1, image, None, Act::Gelu), None, Act::None);
         for block in &self.mb {
             x = block.forward(x);
         }
-        let mut early = vec![x.clone()];
         for (merge, blocks) in self.merge.iter().zip([&self.stage1, &self.stage2, &self.stage3]) {
             let mut cells = merge.forward(x).permute([0, 2, 3, 1]);
             for block in blocks {
                 cells = block.forward(cells);
             }
             x = cells.permute([0, 3, 1, 2]);
-            if early.len() < 2 {
-                early.push(x.clone());
-            }
         }
         let x = norm(&self.neck_norm1, NECK_EPSILON, linear(&self.neck1, x.permute([0, 2, 3, 1]), None, Act::None));
         let x = conv2d(&self.neck2, x.permute([0, 3, 1, 2]), None, Act::None);
-        EncoderOutput { map: norm(&self.neck_norm2, NECK_EPSILON, x.permute([0, 2, 3, 1])).permute([0, 3, 1, 2]), early }
+        norm(&self.neck_norm2, NECK_EPSILON, x.permute([0, 2, 3, 1])).permute([0, 3, 1, 2])
     }
 }
 
@@ -167,10 +154,8 @@ mod tests {
         let device = Device::flex();
         let net = TinyVit::build(&cfg, &Vars::random(1, &device)).unwrap();
         for side in [64, 80] {
-            let out = net.forward(Tensor::random([2, 3, side, side], Distribution::Default, &device));
-            assert_eq!(out.map.dims(), [2, cfg.enc_out, side / 16, side / 16]);
-            assert_eq!(out.early[0].dims(), [2, cfg.enc_dims[0], side / 4, side / 4]);
-            assert_eq!(out.early[1].dims(), [2, cfg.enc_dims[1], side / 8, side / 8]);
+            let map = net.forward(Tensor::random([2, 3, side, side], Distribution::Default, &device));
+            assert_eq!(map.dims(), [2, cfg.enc_out, side / 16, side / 16]);
         }
     }
 
@@ -178,9 +163,9 @@ mod tests {
     fn gradients_reach_the_first_weights() {
         let device = Device::flex().autodiff();
         let net = TinyVit::build(&ModelConfig::tiny(), &Vars::random(1, &device)).unwrap();
-        let out = net.forward(Tensor::random([1, 3, 64, 64], Distribution::Default, &device));
+        let map = net.forward(Tensor::random([1, 3, 64, 64], Distribution::Default, &device));
         // Squared, because the mean of a normalised map has no gradient.
-        let gradients = out.map.powi_scalar(2).slice([0..1, 0..3]).sum().backward();
+        let gradients = map.powi_scalar(2).slice([0..1, 0..3]).sum().backward();
         let g = net.patch1.weight.val().grad(&gradients).unwrap().abs().sum().into_scalar::<f32>();
         assert!(g.is_finite() && g > 0.0, "{g}");
     }

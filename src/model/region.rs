@@ -1,7 +1,7 @@
 //! The region encoder: any box or drawn mask becomes one token.
 //!
 //! Features are pooled under the region (mask pooling, as in Osprey, arXiv 2312.10032) from two levels, the encoder's map at
-//! stride 16 and the residual features at stride 4, and joined with the region's place and size; the token then passes
+//! stride 16 and the traces branch's features at stride 4, and joined with the region's place and size; the token then passes
 //! through the multi-task decoder, where it can look at the rest of the face. A box is just a full mask, so boxes and
 //! drawings share one path.
 
@@ -36,7 +36,7 @@ impl RegionEncoder {
     }
 
     /// # Arguments
-    /// - `map`: the encoder's map, `[b, enc_out, g, g]`; `fine`: residual features, `[b, res_width, 4g, 4g]`.
+    /// - `map`: the encoder's map, `[b, enc_out, g, g]`; `fine`: features of the traces branch, `[b, res_width, 4g, 4g]`.
     /// - `mask`: share of each cell that the region covers, 0..1, `[b, 1, g, g]`.
     /// - `fine_mask`: the same at stride 4, `[b, 1, 4g, 4g]`.
     /// - `place`: centre x, centre y, width, height, area share, each 0..1 of the crop, `[b, 5]`.

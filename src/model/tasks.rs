@@ -4,7 +4,7 @@
 //! features (arXiv 2510.20531; the token decoder of Faceptor is the nearest ancestor known). Which tokens there are is ours:
 //! detection, classification, the whole artifact, one query a concept, an asked region; `[SEG]` states run in a set of their
 //! own. The transformer, upscaler and prompt encoder are those of Segment Anything as distilled in MobileSAM, so training
-//! starts from a decoder that can already cut out things. The residual branch's own evidence is added to every answer.
+//! starts from a decoder that can already cut out things. The own evidence of what looks for traces is added to every answer.
 
 use crate::config::ModelConfig;
 use crate::error::Result;
@@ -87,13 +87,13 @@ fn share(masks: Tensor<4>, map: Tensor<4>) -> Tensor<2> {
 pub struct Evidence {
     /// Encoder map, `[b, enc_out, g, g]`.
     pub map: Tensor<4>,
-    /// Residual features at stride 4, `[b, res_width, 4g, 4g]`.
+    /// Features of what looks for traces, stride 4, `[b, res_width, 4g, 4g]`.
     pub fine: Tensor<4>,
-    /// Is this place forged, logits of the residual branch, `[b, 1, 4g, 4g]`.
+    /// Is this place forged, logits of what looks for traces, `[b, 1, 4g, 4g]`.
     pub artifact: Tensor<4>,
-    /// Is the crop forged, logit of the residual branch, `[b, 1]`.
+    /// Is the crop forged, logit of what looks for traces, `[b, 1]`.
     pub det: Tensor<2>,
-    /// Family, logits of the residual branch, `[b, classes]`.
+    /// Family, logits of what looks for traces, `[b, classes]`.
     pub cls: Tensor<2>,
 }
 

@@ -1,13 +1,15 @@
 //! The branch that looks for traces of a forgery, by a network that learned from pixels: EfficientNet-Lite0 ([`super::lite`]) on the crop and its
 //! high-pass band, and a pyramid up again (Lin et al. 2017) to stride 4.
 //!
-//! It takes the place of [`super::residual`], whose filters start from nothing and never learned enough: that branch told forgeries of
-//! the photos it was trained on no better than those of strangers. It sees the picture and nothing else, neither trunk nor mesh, so it
-//! can be trained alone, on small squares.
+//! A segmentation backbone is trained to ignore noise, sharpness and compression, which is where forgeries show (the argument of
+//! noise-residual detectors, e.g. Fridrich and Kodovsky, "Rich Models for Steganalysis", 2012). So the branch sees what smoothing removes
+//! beside the picture itself, and nothing else, neither trunk nor mesh: it can be trained alone, on small squares. It gives features to
+//! everything else, a map of evidence, and pooled evidence for detection and family. Its contribution to the trunk's map starts at zero:
+//! before training the encoder is exactly MobileSAM's.
 
 use super::dense::{Act, conv2d};
-use super::lite::{Dims, Lite};
-use super::residual::{Merge, ResidualOutput, double, pooled, with_high_pass};
+use super::lite::Lite;
+use super::pyramid::{Merge, double, pooled};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::weights::{Conv, Init, Vars};
@@ -16,6 +18,11 @@ use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::module::avg_pool2d;
+use burn::tensor::ops::AvgPoolOptions;
+
+/// The high-pass band is about ten times weaker than the image; both enter the first convolution at a similar size.
+const HIGH_PASS_GAIN: f32 = 8.0;
 
 /// See the module's text.
 #[derive(Module, Debug)]
@@ -31,19 +38,33 @@ pub struct Traces {
     out: Conv2d,
 }
 
+/// What the branch sees.
+pub struct Traced {
+    /// To be added to the trunk's map, `[b, enc_out, g, g]`.
+    pub map: Tensor<4>,
+    /// Features at stride 4 for sharp mask borders, `[b, res_width, 4g, 4g]`.
+    pub fine: Tensor<4>,
+    /// Is this place forged, logits at stride 4, `[b, 1, 4g, 4g]`.
+    pub artifact: Tensor<4>,
+    /// Is the crop forged, logit from pooled features, `[b, 1]`.
+    pub det: Tensor<2>,
+    /// Family, logits from pooled features, `[b, classes]`.
+    pub cls: Tensor<2>,
+}
+
 impl Traces {
     /// Names: `lite`, `laterals.{0..3}` (strides 32, 16, 8, 4), `merges.{0..2}.{mix,norm}` (strides 16, 8, 4), `evidence`, `pooled`, `det`, `cls`,
     /// `out`.
     ///
     /// # Errors
     /// `weights.*`
-    pub fn build(cfg: &ModelConfig, dims: &Dims, v: &Vars) -> Result<Self> {
-        let (w, levels) = (cfg.res_width, Lite::levels(dims));
+    pub fn build(cfg: &ModelConfig, v: &Vars) -> Result<Self> {
+        let (w, levels) = (cfg.res_width, Lite::levels(&cfg.res_lite));
         // New layers start small beside a network that is trained already: at √3 times this the map is learned at half the speed.
         let small = |inputs: usize| v.starting(Init::Uniform(1.0 / (inputs as f32).sqrt()));
         let lateral = |i: usize| small(levels[3 - i]).conv2d(&format!("laterals.{i}"), [levels[3 - i], w], Conv::same(1), true);
         Ok(Self {
-            lite: Lite::build(dims, &v.pp("lite"))?,
+            lite: Lite::build(&cfg.res_lite, &v.pp("lite"))?,
             laterals: (0..4).map(lateral).collect::<Result<_>>()?,
             merges: (0..3).map(|i| Merge::build(w, &small(9 * w).pp("merges").pp(i))).collect::<Result<_>>()?,
             evidence: small(w).conv2d("evidence", [w, 1], Conv::same(1), true)?,
@@ -55,8 +76,8 @@ impl Traces {
         })
     }
 
-    /// `[b, 3, s, s]` normalised crop, s a multiple of 32 → what is seen; `map` and `artifact` as the residual branch gives them.
-    pub fn forward(&self, image: Tensor<4>) -> ResidualOutput {
+    /// `[b, 3, s, s]` normalised crop, s a multiple of 32 → what is seen in it.
+    pub fn forward(&self, image: Tensor<4>) -> Traced {
         let levels = self.lite.forward(with_high_pass(image));
         let mut y = conv2d(&self.laterals[0], levels[3].clone(), None, Act::None);
         let mut merged = Vec::with_capacity(self.merges.len());
@@ -68,7 +89,7 @@ impl Traces {
         let artifact = conv2d(&self.evidence, y.clone(), None, Act::None);
         let seen = pooled([levels[3].clone(), merged[0].clone(), merged[1].clone(), sigmoid(artifact.clone())]);
         let seen = relu(self.pooled.forward(seen));
-        ResidualOutput {
+        Traced {
             map: conv2d(&self.out, merged[0].clone(), None, Act::None),
             fine: y,
             artifact,
@@ -78,6 +99,13 @@ impl Traces {
     }
 }
 
+/// The crop behind its high-pass band, `[b, 3, s, s] → [b, 6, s, s]`.
+fn with_high_pass(image: Tensor<4>) -> Tensor<4> {
+    let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false);
+    let smooth = avg_pool2d(image.clone(), options);
+    Tensor::cat(vec![(image.clone() - smooth) * HIGH_PASS_GAIN, image], 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,8 +113,7 @@ mod tests {
 
     fn tiny(device: &Device) -> (ModelConfig, Traces) {
         let cfg = ModelConfig::tiny();
-        let dims = cfg.res_lite.expect("the small preset has one");
-        let traces = Traces::build(&cfg, &dims, &Vars::random(1, device)).unwrap();
+        let traces = Traces::build(&cfg, &Vars::random(1, device)).unwrap();
         (cfg, traces)
     }
 
@@ -116,6 +143,7 @@ mod tests {
         let g = traces.lite.some()[0].grad(&gradients).unwrap().abs().sum().into_scalar::<f32>();
         assert!(g.is_finite() && g > 0.0, "{g}");
     }
+
     #[cfg(feature = "native")]
     #[test]
     fn derivatives_of_the_whole_are_burns() {

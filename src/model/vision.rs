@@ -4,11 +4,10 @@
 
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::model::encoder::{EncoderOutput, TinyVit};
+use crate::model::encoder::TinyVit;
 use crate::model::region::{RegionEncoder, RegionMask};
-use crate::model::residual::{ResidualBranch, ResidualOutput};
 use crate::model::tasks::{Evidence, SegOutput, TaskDecoder, TaskOutput};
-use crate::model::traces::Traces;
+use crate::model::traces::{Traced, Traces};
 use crate::weights::Vars;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -23,10 +22,8 @@ pub const PIXEL_STD: [f32; 3] = [58.395, 57.12, 57.375];
 pub struct Vision {
     /// TinyViT trunk.
     pub trunk: TinyVit,
-    /// Residual branch, of weights that have one.
-    pub residual: Option<ResidualBranch>,
-    /// What looks for traces in the others.
-    pub traces: Option<Traces>,
+    /// What looks for traces.
+    pub traces: Traces,
     /// Region encoder.
     pub region: RegionEncoder,
     /// Multi-task decoder.
@@ -34,15 +31,14 @@ pub struct Vision {
 }
 
 impl Vision {
-    /// Names `trunk`, `residual` or `traces`, `region`, `dec`.
+    /// Names `trunk`, `traces`, `region`, `dec`.
     ///
     /// # Errors
     /// `weights.*`
     pub fn build(cfg: &ModelConfig, v: &Vars) -> Result<Self> {
         Ok(Self {
             trunk: TinyVit::build(cfg, &v.pp("trunk"))?,
-            residual: cfg.res_lite.is_none().then(|| ResidualBranch::build(cfg, &v.pp("residual"))).transpose()?,
-            traces: cfg.res_lite.as_ref().map(|dims| Traces::build(cfg, dims, &v.pp("traces"))).transpose()?,
+            traces: Traces::build(cfg, &v.pp("traces"))?,
             region: RegionEncoder::build(cfg, &v.pp("region"))?,
             dec: TaskDecoder::build(cfg, &v.pp("dec"))?,
         })
@@ -54,29 +50,20 @@ impl Vision {
     /// of two looks errs less than one.
     pub fn encode(&self, image: Tensor<4>) -> Evidence {
         let trunk = self.trunk.forward(image.clone());
-        let seen = self.look(image.clone(), &trunk);
-        let Some(traces) = &self.traces else { return joined(&trunk, seen) };
-        let mirrored = traces.forward(image.flip([3]));
-        let seen = ResidualOutput {
+        let seen = self.traces.forward(image.clone());
+        let mirrored = self.traces.forward(image.flip([3]));
+        let seen = Traced {
             artifact: (seen.artifact + mirrored.artifact.flip([3])) * 0.5,
             det: (seen.det + mirrored.det) * 0.5,
             cls: (seen.cls + mirrored.cls) * 0.5,
             ..seen
         };
-        joined(&trunk, seen)
+        joined(trunk, seen)
     }
 
-    /// As [`Vision::encode`], with one look, and with the trunk's maps given (they may be computed apart while the trunk is frozen).
-    pub fn join(&self, image: Tensor<4>, trunk: &EncoderOutput) -> Evidence {
-        joined(trunk, self.look(image, trunk))
-    }
-
-    fn look(&self, image: Tensor<4>, trunk: &EncoderOutput) -> ResidualOutput {
-        match (&self.residual, &self.traces) {
-            (_, Some(traces)) => traces.forward(image),
-            (Some(residual), None) => residual.forward(image, trunk),
-            (None, None) => unreachable!("one of them was built"),
-        }
+    /// As [`Vision::encode`], with one look, and with the trunk's map given (it may be computed apart while the trunk is frozen).
+    pub fn join(&self, image: Tensor<4>, trunk: Tensor<4>) -> Evidence {
+        joined(trunk, self.traces.forward(image))
     }
 
     /// The task tokens' answers, with an asked region or without.
@@ -105,8 +92,8 @@ impl Vision {
     }
 }
 
-fn joined(trunk: &EncoderOutput, seen: ResidualOutput) -> Evidence {
-    Evidence { map: trunk.map.clone() + seen.map, fine: seen.fine, artifact: seen.artifact, det: seen.det, cls: seen.cls }
+fn joined(trunk: Tensor<4>, seen: Traced) -> Evidence {
+    Evidence { map: trunk + seen.map, fine: seen.fine, artifact: seen.artifact, det: seen.det, cls: seen.cls }
 }
 
 /// Interleaved 8-bit crops (row-major RGB, `side`×`side` each) → normalised `[b, 3, side, side]`.

@@ -126,15 +126,9 @@ def sample(t, step):
 
 state = checkpoint(CHECKPOINT)
 enc = transplanted(f"{MODELS}/encoder.onnx", state)
-# Stage outputs inside the graph: the input of the first 1x1 convolution of each merging layer.
-early = [next(n.input[0] for n in enc.graph.node if f"layers.{i}/downsample/conv1" in n.output[0]) for i in (0, 1)]
-o = run(enc, early, {"input": picture(1024)})
-fix = {}
-for name, key, step in (("map", "output", 8), ("early1", early[0], 32), ("early2", early[1], 16)):
-    t = o[key]
-    fix[name], fix[name + "_mean"], fix[name + "_std"] = sample(t, step), t[0].mean((1, 2)), t[0].std((1, 2))
-    print(name, key, t.shape, "std", float(t.std()), "max", float(abs(t).max()))
-save_file(fix, f"{OUT}/encoder.safetensors")
+t = run(enc, [], {"input": picture(1024)})["output"]
+print("map", t.shape, "std", float(t.std()), "max", float(abs(t).max()))
+save_file({"map": sample(t, 8), "map_mean": t[0].mean((1, 2)), "map_std": t[0].std((1, 2))}, f"{OUT}/encoder.safetensors")
 
 dec = f"{MODELS}/sam.onnx"
 for i in onnx.load(dec).graph.initializer:

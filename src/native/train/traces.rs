@@ -1,76 +1,41 @@
 //! Traces stage: the branch that looks for traces, alone, from evidence map, detection and family.
 //!
-//! Without the decoder a sample is cheap, and a square of one ([`super::cut`]) cheaper still, so the branch sees the most. The older residual branch
-//! is trained in the same way, beside the maps of the frozen trunk.
+//! Without the decoder a sample is cheap, and a square of one ([`super::cut`]) cheaper still, so the branch sees the most.
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::model::encoder::{EncoderOutput, TinyVit};
-use crate::model::residual::{ResidualBranch, ResidualOutput};
 use crate::model::traces::Traces;
 use crate::model::vision::crops_to_tensor;
 use crate::native::annotate::Sampler;
 use crate::native::metrics;
 use crate::native::train::Args;
-use crate::native::train::batch::{TrunkData, shrink};
+use crate::native::train::batch::shrink;
 use crate::native::train::course::{Course, next as next_of};
 use crate::native::train::cut::{Cut, Cuts};
 use crate::native::train::losses::{bce, cross_entropy, evidence};
-use burn::module::{Module, ParamId, list_param_ids};
+use burn::module::list_param_ids;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 
-/// A branch that can be trained alone.
-pub trait Branch: Module + Clone + Send + Sync + 'static {
-    /// What it sees in a crop `[b, 3, s, s]`; `trunk` is there if the branch was given a trunk.
-    fn see(&self, image: Tensor<4>, trunk: Option<&EncoderOutput>) -> ResidualOutput;
-    /// Parameters of a network that has learned from other pictures.
-    fn trained(&self) -> Vec<ParamId> {
-        vec![]
-    }
-}
-
-impl Branch for Traces {
-    fn see(&self, image: Tensor<4>, _: Option<&EncoderOutput>) -> ResidualOutput {
-        self.forward(image)
-    }
-    fn trained(&self) -> Vec<ParamId> {
-        list_param_ids(&self.lite)
-    }
-}
-
-impl Branch for ResidualBranch {
-    fn see(&self, image: Tensor<4>, trunk: Option<&EncoderOutput>) -> ResidualOutput {
-        self.forward(image, trunk.expect("trained beside a trunk"))
-    }
-}
-
 /// Trains until `args.steps`; resumes from the run's checkpoint.
 ///
 /// # Errors
 /// [`Error::Io`], and those of the sampler.
-pub fn train<M: Branch>(
-    cfg: &ModelConfig,
-    (trunk, model): (Option<TinyVit>, M),
-    sampler: Arc<Sampler>,
-    val: &Sampler,
-    args: &Args,
-    device: &Device,
-) -> Result<M> {
+pub fn train(cfg: &ModelConfig, model: Traces, sampler: Arc<Sampler>, val: &Sampler, args: &Args, device: &Device) -> Result<Traces> {
     let side = if args.side == 0 { cfg.enc_image } else { args.side };
     if !side.is_multiple_of(32) || side > cfg.enc_image || !args.batch.is_multiple_of(2) {
         return Err(Error::Request(format!("--side must be a multiple of 32 up to {}, --batch even", cfg.enc_image)));
     }
     let mut course = Course::begin("traces", model, args)?;
-    course.trained = M::trained;
+    // A network that has learned from other pictures.
+    course.trained = |model| list_param_ids(&model.lite);
     let (send, samples) = sync_channel(16);
     let next = Arc::new(AtomicU64::new((course.step * args.batch * args.accumulate as usize / 2) as u64));
-    let trunk = trunk.as_ref().map(super::inner);
     let repeat = if args.repeat == 0 { u64::MAX } else { args.repeat.div_ceil(2) };
-    let cuts = Arc::new(Cuts::new(sampler, trunk.clone(), side, repeat));
+    let cuts = Arc::new(Cuts::new(sampler, side, repeat));
     for _ in 0..args.loaders.max(1) {
         let (cuts, send, next) = (cuts.clone(), send.clone(), next.clone());
         std::thread::spawn(move || while send.send(cuts.at(next.fetch_add(1, Ordering::Relaxed))).is_ok() {});
@@ -78,16 +43,14 @@ pub fn train<M: Branch>(
     drop(send);
     let batch =
         || (0..args.batch / 2).map(|_| next_of(&samples)).collect::<Result<Vec<[Cut; 2]>>>().map(|b| b.into_iter().flatten().collect());
-    let loss = |model: &M, batch: &Vec<Cut>| loss(model, batch, side, device);
-    course.run((args, 50, device), batch, loss, |model| validate(cfg, (trunk.as_ref(), model), val, args.validate))
+    let loss = |model: &Traces, batch: &Vec<Cut>| loss(model, batch, side, device);
+    course.run((args, 50, device), batch, loss, |model| validate(cfg, model, val, args.validate))
 }
 
-fn loss<M: Branch>(model: &M, batch: &[Cut], side: usize, device: &Device) -> (Tensor<1>, Vec<(&'static str, f32)>) {
+fn loss(model: &Traces, batch: &[Cut], side: usize, device: &Device) -> (Tensor<1>, Vec<(&'static str, f32)>) {
     let (b, m) = (batch.len(), side / 4);
     let images: Vec<&[u8]> = batch.iter().map(|c| c.image.as_slice()).collect();
-    let trunk: Option<Vec<&TrunkData>> = batch.iter().map(|c| c.trunk.as_ref()).collect();
-    let trunk = trunk.map(|t| TrunkData::join(t.into_iter(), device));
-    let out = model.see(crops_to_tensor(&images, side, device), trunk.as_ref());
+    let out = model.forward(crops_to_tensor(&images, side, device));
     let artifact: Vec<f32> = batch.iter().flat_map(|c| c.artifact.iter().copied()).collect();
     let artifact = Tensor::<4>::from_data(TensorData::new(artifact, [b, 1, m, m]), device);
     let forged: Vec<f32> = batch.iter().map(|c| f32::from(u8::from(c.forged))).collect();
@@ -100,14 +63,12 @@ fn loss<M: Branch>(model: &M, batch: &[Cut], side: usize, device: &Device) -> (T
 }
 
 /// Figures on `n` samples of a split.
-fn validate<M: Branch>(cfg: &ModelConfig, (trunk, model): (Option<&TinyVit>, &M), split: &Sampler, n: u64) -> Result<String> {
+fn validate(cfg: &ModelConfig, model: &Traces, split: &Sampler, n: u64) -> Result<String> {
     let device = Device::flex();
     let (mut scores, mut peaks, mut iou) = (vec![], vec![], vec![]);
     for index in 0..n {
         let s = split.sample(index)?;
-        let image = crops_to_tensor(&[&s.image.data], cfg.enc_image, &device);
-        let maps = trunk.map(|t| t.forward(image.clone()));
-        let out = model.see(image, maps.as_ref());
+        let out = model.forward(crops_to_tensor(&[&s.image.data], cfg.enc_image, &device));
         scores.push((sigmoid(out.det).into_scalar::<f32>(), s.is_fake()));
         let map = out.artifact.into_data().try_to_vec::<f32>().map_err(|e| Error::Model(format!("{e:?}")))?;
         peaks.push((map.iter().copied().fold(f32::MIN, f32::max), s.is_fake()));

@@ -1,4 +1,4 @@
-//! Vision stage: residual branch, region encoder and multi-task decoder on exact-mask forgeries; the trunk stays
+//! Vision stage: traces branch, region encoder and multi-task decoder on exact-mask forgeries; the trunk stays
 //! MobileSAM's, so its features are computed without a graph on other threads.
 
 use crate::config::ModelConfig;
@@ -8,11 +8,10 @@ use crate::model::vision::{Vision, crops_to_tensor};
 use crate::native::annotate::Sampler;
 use crate::native::metrics;
 use crate::native::train::Args;
-use crate::native::train::batch::{Prepared, SEG_ASKED, TrunkData, prepare, stream};
+use crate::native::train::batch::{Prepared, SEG_ASKED, prepare, stream};
 use crate::native::train::course::{Course, next};
 use crate::native::train::losses::{bce, cross_entropy, evidence as evidence_loss, masks, parsing};
-use crate::native::train::traces::Branch;
-use burn::module::Module;
+use burn::module::{Module, list_param_ids};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
@@ -39,7 +38,7 @@ pub fn train(cfg: &ModelConfig, mut model: Vision, sampler: Arc<Sampler>, val: &
     model.dec.prompt = model.dec.prompt.no_grad();
     let frozen = model.trunk.clone().valid();
     let mut course = Course::begin("vision", model, args)?;
-    course.trained = |model| model.traces.as_ref().map(Branch::trained).unwrap_or_default();
+    course.trained = |model| list_param_ids(&model.traces.lite);
     let samples = stream(cfg, sampler, &frozen, (course.step * args.batch * args.accumulate as usize) as u64, args.loaders);
     let batch = || (0..args.batch).map(|_| next(&samples)).collect::<Result<Vec<Prepared>>>();
     let loss = |model: &Vision, batch: &Vec<Prepared>| loss(cfg, model, batch, &args.without, device);
@@ -57,7 +56,8 @@ fn loss(
     let b = batch.len();
     let crops: Vec<&[u8]> = batch.iter().map(|s| s.crop.as_slice()).collect();
     let image = crops_to_tensor(&crops, cfg.enc_image, device);
-    let evidence = model.join(image, &TrunkData::join(batch.iter().map(|s| &s.trunk), device));
+    let trunk = Tensor::cat(batch.iter().map(|s| Tensor::from_data(s.trunk.clone(), device)).collect(), 0);
+    let evidence = model.join(image, trunk);
     let regions: Vec<_> = batch.iter().map(|s| s.region.clone()).collect();
     let out = model.tasks(&evidence, Some(&regions));
     let t = gather(cfg, batch, device);
@@ -149,7 +149,7 @@ pub fn validate(cfg: &ModelConfig, model: &Vision, split: &Sampler, n: u64) -> R
     for index in 0..n {
         let s = prepare(cfg, split, &model.trunk, index)?;
         let image = crops_to_tensor(&[&s.crop], cfg.enc_image, &device);
-        let evidence = model.join(image, &TrunkData::join(std::iter::once(&s.trunk), &device));
+        let evidence = model.join(image, Tensor::from_data(s.trunk.clone(), &device));
         let out = model.tasks(&evidence, Some(std::slice::from_ref(&s.region)));
         let read = Readout::of(&out);
         scores.push((read.det.into_scalar::<f32>(), s.det > 0.5));
