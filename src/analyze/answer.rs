@@ -5,7 +5,7 @@ use crate::analyze::head::Head;
 use crate::analyze::region::{self, Asked};
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
 use crate::analyze::request::{Event, Listener, Request, Stage};
-use crate::analyze::sayable::{Matter, NAMES, artifact_mask, claims};
+use crate::analyze::sayable::{Claims, Matter, NAMES, artifact_mask};
 use crate::analyze::{Analyzer, Photo, ground, measured, ms, read_back};
 use crate::error::{Error, Result};
 use crate::face::{Crop, Faces};
@@ -167,8 +167,7 @@ impl Analyzer {
         let matter = Matter {
             request,
             asked,
-            // The score is of the whole face; of a part the model decides.
-            claims: if asked.is_some() { None } else { claims(self.settings.calibration.band(score), score) },
+            claims: if asked.is_some() { Claims::PART } else { Claims::of(self.settings.calibration.band(score), score) },
             family: verdict.family,
             gauge: look.gauge,
             labels: look.labels,
@@ -253,11 +252,11 @@ fn dominant(labels: &[u8], mask: &Mask) -> Option<&'static str> {
     (area > 0 && counts[best] * 3 >= area).then(|| fict::part_id(best as u8)).flatten()
 }
 
-/// Whether an answer claims signs of forgery. Answers are trained to begin with one of few openings, and those that deny
-/// all speak of "no sign".
+/// Whether an answer claims signs of forgery. Answers begin with one of few openings, and those that deny all speak of "no sign" or
+/// "no clear sign".
 pub fn claims_signs(answer: &str) -> bool {
     let answer = answer.to_lowercase();
-    !answer.trim().is_empty() && !answer.contains("no sign")
+    !answer.trim().is_empty() && !answer.contains("no sign") && !answer.contains("no clear sign")
 }
 
 /// The family that an answer names; `None` if it names none, or several.

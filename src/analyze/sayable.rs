@@ -14,10 +14,12 @@ use crate::fict::{self, Concept, FACE, PARTS, Set};
 use crate::image::Mask;
 use crate::measure::{Finding, Gauge, Measure, words};
 use crate::text::ask::THIS_REGION;
+use crate::text::own::is_outside;
 use crate::text::speech::{Name, Place, Speech};
 use crate::text::tokenizer::Tokenizer;
 use crate::text::wording::{
-    CHECKED, FOUND, LOOKED, NOT_FOUND, OUTSIDE_ANSWER, QUIET, family_hint, family_sentence, is_plural, listed, usual as said_usual,
+    CHECKED, FOUND, LOOKED, NOT_CLEAR, NOT_FOUND, OUTSIDE_ANSWER, QUIET, family_hint, family_sentence, is_plural, listed,
+    usual as said_usual,
 };
 use crate::text::{Family, Task};
 
@@ -36,8 +38,8 @@ pub struct Matter<'a> {
     pub request: &'a Request,
     /// The part of the face that it is about.
     pub asked: Option<&'a Asked>,
-    /// Whether the answer must speak of signs, or must not; `None` leaves it to the model.
-    pub claims: Option<bool>,
+    /// What it may claim.
+    pub claims: Claims,
     /// The family that it may name.
     pub family: Family,
     /// Measures the crop.
@@ -50,15 +52,28 @@ pub struct Matter<'a> {
     pub artifact: &'a Mask,
 }
 
-/// Whether an answer about the whole face must speak of signs (`true`), must not, or may: a face that is rather untouched than
-/// forged is not accused, one in the bands of signs is not cleared.
-pub fn claims(band: Band, score: f32) -> Option<bool> {
-    if band >= Band::Signs {
-        Some(true)
-    } else if score < 0.5 {
-        Some(false)
-    } else {
-        None
+/// What an answer may claim; where both are left, the model decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claims {
+    /// It may speak of signs.
+    pub signs: bool,
+    /// Openings that deny them; empty where it must not.
+    pub denials: &'static [&'static str],
+}
+
+impl Claims {
+    /// Of a part of the face, which has no score of its own.
+    pub const PART: Self = Self { signs: true, denials: NOT_FOUND };
+
+    /// Of the whole face: one that is rather untouched than forged is not accused, one in the bands of signs is not cleared, and where the
+    /// score is inconclusive so are the words.
+    pub fn of(band: Band, score: f32) -> Self {
+        let denials: &[&str] = match band {
+            Band::NoSign => NOT_FOUND,
+            Band::Inconclusive => NOT_CLEAR,
+            Band::Signs | Band::StrongSigns => &[],
+        };
+        Self { signs: denials.is_empty() || score >= 0.5, denials }
     }
 }
 
@@ -89,13 +104,15 @@ impl Matter<'_> {
     /// `text.failed` if a sentence cannot be tokenized.
     pub fn speech(&self, tokenizer: &Tokenizer) -> Result<Speech> {
         let mut s = Laid { t: tokenizer, s: Speech::new(tokenizer.ids()), marked: self.request.task.has_masks() };
-        if self.claims != Some(false) {
+        let own = if self.asked.is_none() { self.request.question.as_deref() } else { None };
+        let outside = own.is_some_and(is_outside);
+        if self.claims.signs && !outside {
             self.found(&mut s)?;
         }
-        if self.claims != Some(true) {
+        if !self.claims.denials.is_empty() && !outside {
             self.not_found(&mut s)?;
         }
-        if self.request.question.is_some() && self.asked.is_none() {
+        if own.is_some() {
             for answer in OUTSIDE_ANSWER {
                 let end = s.say(Speech::START, answer)?;
                 s.s.end(end);
@@ -147,7 +164,7 @@ impl Matter<'_> {
 
     /// Answers that deny.
     fn not_found(&self, s: &mut Laid<'_>) -> Result<()> {
-        let openings = NOT_FOUND.iter().map(|o| s.say(Speech::START, o)).collect::<Result<Vec<_>>>()?;
+        let openings = self.claims.denials.iter().map(|o| s.say(Speech::START, o)).collect::<Result<Vec<_>>>()?;
         let (behind, end) = (s.s.place(), s.s.place());
         s.s.end(end);
         match self.request.task {
@@ -373,6 +390,7 @@ impl Laid<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analyze::answer::claims_signs;
     use crate::fict::tests::mean_mesh;
     use crate::image::Rgb8;
     use crate::text::grammar::{Grounded, Limits, parse};
@@ -380,7 +398,7 @@ mod tests {
     use rand::{Rng, SeedableRng, rngs::SmallRng};
 
     /// Answers of a model that chooses at random, about a face whose left cheek was made smooth.
-    fn answers(task: Task, claims: Option<bool>, seed: u64) -> Vec<(String, usize)> {
+    fn answers(task: Task, claims: Claims, seed: u64) -> Vec<(String, usize)> {
         let (t, side) = (bytes_only(), 448);
         let mesh = mean_mesh(side as f32);
         let labels = fict::part_labels(&mesh, side, side);
@@ -423,7 +441,7 @@ mod tests {
     #[test]
     fn every_answer_is_whole_and_names_three_parts_at_most() {
         for task in Task::ALL {
-            for (answer, marks) in answers(task, None, 3) {
+            for (answer, marks) in answers(task, Claims::PART, 3) {
                 assert!(answer.ends_with('.') && !answer.contains("  ") && marks <= NAMES, "{answer}");
                 assert!(marks == 0 || task.has_masks(), "{answer}");
             }
@@ -433,11 +451,12 @@ mod tests {
     #[test]
     fn claims_follow_the_score() {
         for task in Task::ALL {
-            assert!(answers(task, Some(false), 5).iter().all(|(a, marks)| a.contains("o sign of forgery") && *marks == 0));
-            assert!(answers(task, Some(true), 5).iter().all(|(a, marks)| !a.contains("o sign") && (*marks > 0) == task.has_masks()));
+            let said = |band, score, seed| answers(task, Claims::of(band, score), seed).into_iter();
+            assert!(said(Band::NoSign, 0.1, 5).all(|(a, marks)| a.contains("o sign of forgery") && marks == 0));
+            assert!(said(Band::Inconclusive, 0.4, 5).all(|(a, marks)| a.contains("o clear sign of forgery") && marks == 0));
+            assert!(said(Band::Inconclusive, 0.6, 5).any(|(a, _)| !a.contains("o clear sign") && !a.contains("o sign")));
+            assert!(said(Band::Signs, 0.9, 5).all(|(a, marks)| claims_signs(&a) && (marks > 0) == task.has_masks()));
         }
-        assert_eq!([(Band::NoSign, 0.2), (Band::Inconclusive, 0.4)].map(|(b, s)| claims(b, s)), [Some(false); 2]);
-        assert_eq!([(Band::Inconclusive, 0.6), (Band::Signs, 0.9)].map(|(b, s)| claims(b, s)), [None, Some(true)]);
     }
 
     #[test]
@@ -445,7 +464,7 @@ mod tests {
         let smooth = ["carries less grain", "unusually smooth", "less grain than the same part", "smoother than its counterpart"];
         let soft = ["softer", "lacks fine detail", "looks blurred", "less detail"];
         let said: Vec<String> =
-            answers(Task::Toe, Some(true), 7).into_iter().map(|a| a.0).filter(|a| a.contains("he left cheek")).collect();
+            answers(Task::Toe, Claims::of(Band::Signs, 0.9), 7).into_iter().map(|a| a.0).filter(|a| a.contains("he left cheek")).collect();
         assert!(said.len() > 5);
         let sentences: Vec<&str> = said.iter().filter_map(|a| a.split(". ").find(|s| s.contains("left cheek"))).collect();
         let any = |forms: &[&str], s: &&&str| forms.iter().any(|f| s.contains(f));

@@ -53,6 +53,23 @@ const ABOUT_THE_PERSON: &[&str] = &[
 const ABOUT_THE_PERSON_ZH: &[&str] =
     &["是谁", "叫什么", "名字", "几岁", "多大年纪", "年龄", "种族", "民族", "国籍", "性别", "男的还是女的", "名人"];
 
+/// What pixels of a face do not show, between blanks.
+#[rustfmt::skip]
+const OUTSIDE: &[&str] = &[
+    " where was ", " where is this ", " where is it ", " where did ", " what place ", " which place ", " which city ", " what city ", " which country ", " what country ",
+    " when was ", " when did ", " what day ", " what year ", " which year ", " what time ", " how old is this photo ", " how old is this picture ", " how old is this image ", " how old is the photo ", " how old is the picture ", " how old is the image ",
+    " who took ", " who shot ", " which camera ", " what camera ", " which phone ", " what phone ", " which lens ", " what lens ", " weather ",
+];
+/// The same in Chinese.
+const OUTSIDE_ZH: &[&str] = &["在哪", "哪里拍", "什么地方", "什么时候", "哪一年", "哪年", "谁拍", "什么相机", "什么手机", "天气"];
+/// Beginnings of words by which a question is about forgery all the same ("Where was it edited?").
+#[rustfmt::skip]
+const OF_FORGERY: &[&str] = &[
+    " forge", " fake", " edit", " manipul", " alter", " change", " retouch", " swap", " generat", " blend", " past", " morph", " blur", " smooth", " tamper", " photoshop", " deepfake", " modif", " sign", " artifact", " artefact",
+];
+/// The same in Chinese.
+const OF_FORGERY_ZH: &[&str] = &["伪造", "修改", "改", "假", "换", "生成", "修图", "痕迹", "模糊", "磨皮"];
+
 /// Ways to ask whether it is a certain person, before the name.
 const IS_IT: &[&str] =
     &["is this ", "is that ", "is it ", "is he ", "is she ", "this is ", "that is ", "are you ", "is the person ", "is this person "];
@@ -101,13 +118,27 @@ fn stands_alone(text: &str, at: &std::ops::Range<usize>) -> bool {
 /// # Errors
 /// [`Error::OffLimits`]
 pub fn allowed(question: &str) -> Result<()> {
-    let plain: String = question.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
-    let plain = format!(" {} ", plain.split_whitespace().collect::<Vec<_>>().join(" "));
+    let plain = plain(question);
     let kinds = ABOUT_THE_PERSON.iter().any(|p| plain.contains(p)) || ABOUT_THE_PERSON_ZH.iter().any(|p| question.contains(p));
     if kinds || names_a_person(question) {
         return Err(Error::OffLimits("who somebody is, and what kind of person, is not said".into()));
     }
     Ok(())
+}
+
+/// Whether a question asks what pixels of a face do not show: where, when, by whom or with what a photo was taken. The model would answer the
+/// nearest thing that it knows.
+pub fn is_outside(question: &str) -> bool {
+    let plain = plain(question);
+    let any =
+        |english: &[&str], chinese: &[&str]| english.iter().any(|p| plain.contains(p)) || chinese.iter().any(|p| question.contains(p));
+    any(OUTSIDE, OUTSIDE_ZH) && !any(OF_FORGERY, OF_FORGERY_ZH)
+}
+
+/// Words in small letters, between single blanks.
+fn plain(question: &str) -> String {
+    let letters: String = question.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
+    format!(" {} ", letters.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Whether a word is what a part of the face is called, or the face itself.
@@ -216,6 +247,32 @@ mod tests {
         ] {
             assert!(allowed(question).is_ok(), "{question}");
             assert_eq!(wording(question, Task::Age, None), question);
+        }
+    }
+
+    #[test]
+    fn what_a_face_does_not_show_is_told_from_what_it_may() {
+        for question in [
+            "Where was this taken?",
+            "When was this photo made?",
+            "Who took it?",
+            "Which camera is it?",
+            "How old is this photo?",
+            "这张照片在哪里拍的？",
+        ] {
+            assert!(is_outside(question), "{question}");
+        }
+        for question in [
+            "Where was this edited?",
+            "When was it faked?",
+            "Where are the signs?",
+            "Is this AI?",
+            "Why?",
+            "哪里被改过？",
+            "在哪里修改过",
+            "",
+        ] {
+            assert!(!is_outside(question), "{question}");
         }
     }
 

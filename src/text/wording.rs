@@ -10,6 +10,8 @@ use super::Family;
 pub const FOUND: &[&str] = &["Signs of forgery were found", "There are signs of forgery"];
 /// Opening of an answer that found nothing.
 pub const NOT_FOUND: &[&str] = &["No sign of forgery was found", "There is no sign of forgery"];
+/// The same where the score is inconclusive: it does not clear the face.
+pub const NOT_CLEAR: &[&str] = &["No clear sign of forgery was found", "There is no clear sign of forgery"];
 
 /// What an image-wide answer names as checked.
 pub const CHECKED: &[&str] = &[

@@ -21,6 +21,9 @@ export type Model =
   | { state: 'ready' }
   | { state: 'failed' };
 
+/** How a run without an answer ended, by its fault; what is not answered is not worth another try. */
+const ENDS: Record<string, Run['state']> = { cancelled: 'stopped', 'request.off_limits': 'refused' };
+
 export interface Photo {
   url: string;
   name: string;
@@ -282,7 +285,7 @@ export class Controller {
       this.say(this.words.answerReady);
     } catch (thrown) {
       const fault = toFault(thrown);
-      this.update(id, (run) => ({ ...run, state: fault.code === 'cancelled' ? 'stopped' : 'failed', stage: null }));
+      this.update(id, (run) => ({ ...run, state: ENDS[fault.code] ?? 'failed', stage: null }));
       this.fail(fault);
     } finally {
       this.end(busy);

@@ -8,7 +8,12 @@ import type { Piece } from './run';
 import type { Words } from './words-en';
 
 const FOUND = ['Signs of forgery were found', 'There are signs of forgery'];
-const NOT_FOUND = ['No sign of forgery was found', 'There is no sign of forgery'];
+const DENIALS: [string, string][] = [
+  ['No sign of forgery was found', '没有发现伪造迹象'],
+  ['There is no sign of forgery', '没有发现伪造迹象'],
+  ['No clear sign of forgery was found', '没有发现明确的伪造迹象'],
+  ['There is no clear sign of forgery', '没有发现明确的伪造迹象'],
+];
 
 /** [of one, of several] → what is said. */
 const FINDINGS: [string, string, string][] = [
@@ -176,12 +181,12 @@ function tell(sentence: string, pieces: readonly Piece[], regions: readonly Regi
       return names && [plain('发现了伪造迹象：'), ...names];
     }
   }
-  for (const opening of NOT_FOUND) {
+  for (const [opening, said] of DENIALS) {
     if (!sentence.startsWith(opening)) continue;
     const rest = sentence.slice(opening.length).trim();
     const place = rest === '' ? '' : rest === ', so no technique is named' ? null : (CHECKED[rest] ?? region(rest, regions));
     if (place === undefined) return null;
-    return [plain(place === null ? '没有发现伪造迹象，因此不指明手法' : `${place}没有发现伪造迹象`)];
+    return [plain(place === null ? `${said}，因此不指明手法` : `${place}${said}`)];
   }
   return measuredSentence(sentence, pieces, regions) ?? finding(sentence, pieces, regions);
 }

@@ -28,7 +28,7 @@ export interface Run {
   marks: readonly Mark[];
   /** Id of the concept that holds most of a box or drawing; a name for it, no more. */
   place: string | null;
-  state: 'running' | 'done' | 'stopped' | 'failed';
+  state: 'running' | 'done' | 'stopped' | 'failed' | 'refused';
   stage: Stage | null;
   stageFace: number;
   faces: FaceLive[];

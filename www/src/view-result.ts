@@ -120,7 +120,7 @@ function runCard(c: Controller, run: Run, save: SaveHandlers, newest: boolean): 
           ${run.report ? saveBox(w, run.report, save) : nothing}
           ${run.marks.length && !running ? html`<button data-test="reuse" @click=${() => c.restoreRegion(run)}>${w.showRegion}</button>` : nothing}
           ${run.report ? html`<span class="small soft">${took(c, run)}</span>` : nothing}
-          ${!running && !run.report
+          ${!running && !run.report && run.state !== 'refused'
             ? html`<button data-test="again" ?disabled=${c.busy !== null} @click=${() => c.analyze(run.request, run)}>${w.tryAgain}</button>`
             : nothing}
         </div>

@@ -225,6 +225,24 @@ test('an isolated page computes on several threads, and answers the same', async
   assert.deepEqual(what(report), what(untouched));
 });
 
+test('where a photo was taken cannot be told from a face, and who somebody is is not answered, however often it is asked', async (t) => {
+  const why = missing('weights-tiny');
+  if (why) return skip(t, why);
+  const { page } = await analyse(t, { query: '?device=cpu&weights=./weights-tiny/' });
+  const at = (name) => page.locator(`[data-test="${name}"]`);
+  const ask = async (question, state) => {
+    await at('question').fill(question);
+    await at('ask').click();
+    const asked = page.locator(`[data-test="result"][data-state="${state}"]`).filter({ hasText: question });
+    await asked.waitFor();
+    return asked;
+  };
+  assert.match(await (await ask('Where was this taken?', 'done')).innerText(), /does not show that|cannot be told/);
+  const refused = await ask('Who is this?', 'refused');
+  assert.equal(await refused.locator('[data-test="again"]').count(), 0);
+  assert.match(await at('problem').innerText(), /who somebody is/);
+});
+
 for (const [name, prelude, left = 2] of [
   ['does not start', 'throw new Error("asked for by the test")'],
   ['fails within a job', `const Plain = WebAssembly.Instance; let jobs = 0;
