@@ -245,10 +245,10 @@ test('where a photo was taken cannot be told from a face, and who somebody is is
 
 for (const [name, prelude, left = 2] of [
   ['does not start', 'throw new Error("asked for by the test")'],
-  ['fails within a job', `const Plain = WebAssembly.Instance; let jobs = 0;
+  ['fails within a job', `const Plain = WebAssembly.Instance;
     WebAssembly.Instance = function (...args) {
       const { exports } = new Plain(...args);
-      const job = (slot, i) => { if (++jobs > 3) throw new Error("asked for by the test"); exports.facext_job(slot, i); };
+      const job = () => { throw new Error("asked for by the test"); };
       return { exports: exports.facext_job ? { ...exports, facext_job: job } : exports };
     }`, 1],
 ]) {
