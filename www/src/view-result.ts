@@ -114,6 +114,7 @@ function runCard(c: Controller, run: Run, save: SaveHandlers, newest: boolean): 
         ${run.restarted ? html`<p class="small soft">${w.restarted}</p>` : nothing}
         ${run.state === 'stopped' ? html`<p class="small soft" data-test="stopped">${w.stopped}</p>` : nothing}
         ${run.state === 'failed' ? html`<p class="small soft">${w.failed}</p>` : nothing}
+        ${run.state === 'refused' ? html`<p class="small soft">${w.errors['request.off_limits']!.title}</p>` : nothing}
         ${run.faces.map((face, i) => faceView(c, run, face, i, many))}
         ${warnings(c, run)}
         <div class="row">

@@ -240,6 +240,7 @@ test('where a photo was taken cannot be told from a face, and who somebody is is
   assert.match(await (await ask('Where was this taken?', 'done')).innerText(), /does not show that|cannot be told/);
   const refused = await ask('Who is this?', 'refused');
   assert.equal(await refused.locator('[data-test="again"]').count(), 0);
+  assert.match(await refused.innerText(), /does not say who somebody is/);
   assert.match(await at('problem').innerText(), /who somebody is/);
 });
 
