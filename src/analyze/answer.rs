@@ -43,6 +43,8 @@ pub struct Verdict {
     pub artifact: Vec<f32>,
     /// Presence of every concept leaf, 0..1.
     pub presence: Vec<f32>,
+    /// Whether the asked region holds an artifact, 0..1, if one was asked for.
+    pub region: Option<f32>,
 }
 
 /// The crop as measurements see it.
@@ -65,12 +67,17 @@ impl Analyzer {
         let presence = presence(&artifact, labels, self.settings.model.enc_image);
         let readout = Readout::of(&out).with_presence(&presence);
         let cls = read_back(readout.cls.clone()).await?;
+        let region = match &readout.region {
+            Some(r) => read_back(r.clone()).await?.first().copied(),
+            None => None,
+        };
         let logit =
             logit.first().copied().filter(|v| v.is_finite()).ok_or_else(|| Error::Model("the detection score is not a number".into()))?;
         let best = (1..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(1);
         let mut ranked: Vec<usize> = (0..presence.len()).collect();
         ranked.sort_by(|a, b| presence[*b].total_cmp(&presence[*a]));
-        Ok((readout, Verdict { logit, family: Family::ALL.get(best).copied().unwrap_or(Family::Real), presence, ranked, artifact }))
+        let family = Family::ALL.get(best).copied().unwrap_or(Family::Real);
+        Ok((readout, Verdict { logit, family, presence, ranked, artifact, region }))
     }
 
     /// The whole answer for one face.
@@ -167,7 +174,10 @@ impl Analyzer {
         let matter = Matter {
             request,
             asked,
-            claims: if asked.is_some() { Claims::PART } else { Claims::of(self.settings.calibration.band(score), score) },
+            claims: match asked {
+                Some(_) => Claims::of_part(verdict.region),
+                None => Claims::of(self.settings.calibration.band(score), score),
+            },
             family: verdict.family,
             gauge: look.gauge,
             labels: look.labels,

@@ -18,7 +18,7 @@ use crate::text::own::is_outside;
 use crate::text::speech::{Name, Place, Speech};
 use crate::text::tokenizer::Tokenizer;
 use crate::text::wording::{
-    CHECKED, FOUND, LOOKED, NOT_CLEAR, NOT_FOUND, OUTSIDE_ANSWER, QUIET, family_hint, family_sentence, is_plural, listed,
+    CHECKED, DOUBT, FOUND, LOOKED, NOT_CLEAR, NOT_FOUND, OUTSIDE_ANSWER, QUIET, family_hint, family_sentence, is_plural, listed,
     usual as said_usual,
 };
 use crate::text::{Family, Task};
@@ -29,6 +29,10 @@ const SUBJECTS: usize = 8;
 pub const NAMES: usize = 3;
 /// Measurements that a sentence may speak of, farthest from their norm first.
 const TRAITS: usize = 3;
+/// What an answer about the technique says where it names none.
+const NO_TECHNIQUE: &str = ", so no technique is named.";
+/// A region's score so near to one half leaves it to the language model whether signs are spoken of.
+const UNSURE: f32 = 0.1;
 /// Least presence that counts.
 const FLOOR: f32 = 1e-4;
 
@@ -52,28 +56,39 @@ pub struct Matter<'a> {
     pub artifact: &'a Mask,
 }
 
-/// What an answer may claim; where both are left, the model decides.
+/// What an answer may claim; where both kinds are left, the model decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claims {
-    /// It may speak of signs.
+    /// Openings of answers that name places; empty where none may be named.
+    pub openings: &'static [&'static str],
+    /// Whether those openings claim signs. Where they do not, places are named with the same reserve.
     pub signs: bool,
-    /// Openings that deny them; empty where it must not.
+    /// Openings that deny signs; empty where an answer must not.
     pub denials: &'static [&'static str],
 }
 
 impl Claims {
-    /// Of a part of the face, which has no score of its own.
-    pub const PART: Self = Self { signs: true, denials: NOT_FOUND };
+    /// The model decides.
+    pub const EITHER: Self = Self { openings: FOUND, signs: true, denials: NOT_FOUND };
+
+    /// Of a part of the face, by the region's own score (0..1): the decoder knows better than the words do, except near one half.
+    pub fn of_part(region: Option<f32>) -> Self {
+        match region {
+            Some(p) if p >= 0.5 + UNSURE => Self { denials: &[], ..Self::EITHER },
+            Some(p) if p < 0.5 - UNSURE => Self { openings: &[], ..Self::EITHER },
+            _ => Self::EITHER,
+        }
+    }
 
     /// Of the whole face: one that is rather untouched than forged is not accused, one in the bands of signs is not cleared, and where the
-    /// score is inconclusive so are the words.
+    /// score is inconclusive so are the words. There, an answer still says where to look if the score leans to forged.
     pub fn of(band: Band, score: f32) -> Self {
-        let denials: &[&str] = match band {
-            Band::NoSign => NOT_FOUND,
-            Band::Inconclusive => NOT_CLEAR,
-            Band::Signs | Band::StrongSigns => &[],
-        };
-        Self { signs: denials.is_empty() || score >= 0.5, denials }
+        match band {
+            Band::NoSign => Self { openings: &[], signs: false, denials: NOT_FOUND },
+            Band::Inconclusive if score < 0.5 => Self { openings: &[], signs: false, denials: NOT_CLEAR },
+            Band::Inconclusive => Self { openings: NOT_CLEAR, signs: false, denials: &[] },
+            Band::Signs | Band::StrongSigns => Self { openings: FOUND, signs: true, denials: &[] },
+        }
     }
 }
 
@@ -106,7 +121,7 @@ impl Matter<'_> {
         let mut s = Laid { t: tokenizer, s: Speech::new(tokenizer.ids()), marked: self.request.task.has_masks() };
         let own = if self.asked.is_none() { self.request.question.as_deref() } else { None };
         let outside = own.is_some_and(is_outside);
-        if self.claims.signs && !outside {
+        if !self.claims.openings.is_empty() && !outside {
             self.found(&mut s)?;
         }
         if !self.claims.denials.is_empty() && !outside {
@@ -122,26 +137,33 @@ impl Matter<'_> {
         Ok(s.s)
     }
 
-    /// Answers that speak of signs.
+    /// Answers that name places: those that show signs, or where to look first.
     fn found(&self, s: &mut Laid<'_>) -> Result<()> {
-        let openings = FOUND.iter().map(|o| s.say(Speech::START, o)).collect::<Result<Vec<_>>>()?;
+        let openings = self.claims.openings.iter().map(|o| s.say(Speech::START, o)).collect::<Result<Vec<_>>>()?;
         let (behind, end) = (s.s.place(), s.s.place());
         s.s.end(end);
+        // What the score does not carry gets no name either.
+        let family = if self.claims.signs { self.family } else { Family::Real };
         match self.request.task {
             Task::Det => s.join_all(&openings, ".", end),
+            Task::Cls if !self.claims.signs => s.join_all(&openings, NO_TECHNIQUE, end),
             Task::Cls => {
                 s.join_all(&openings, ".", behind)?;
-                match family_sentence(self.family) {
+                match family_sentence(family) {
                     "" => s.s.end(behind),
                     sentence => s.join(behind, &format!(" {sentence}"), end)?,
                 }
                 Ok(())
             }
-            Task::Loc => {
+            Task::Loc if self.claims.signs => {
                 s.join_all(&openings, ": the", behind)?;
                 let subjects = self.subjects(false);
                 let names: Vec<&Subject> = subjects.iter().collect();
                 s.list(behind, &names, NAMES)?.iter().try_for_each(|l| s.join(l.behind, ".", end))
+            }
+            Task::Loc => {
+                s.join_all(&openings, ".", behind)?;
+                s.unmeasured(behind, &self.subjects(false), &DOUBT, &[end; NAMES])
             }
             Task::Age | Task::Toe => {
                 s.join_all(&openings, ".", behind)?;
@@ -149,9 +171,13 @@ impl Matter<'_> {
                 // Places behind so many names.
                 let at: Vec<Place> = std::iter::once(behind).chain((0..NAMES).map(|_| s.s.place())).collect();
                 for named in 0..NAMES {
-                    s.sentences(at[named], &subjects, &at[named + 1..])?;
                     let next = at[named + 1];
-                    match family_hint(self.family) {
+                    s.measured(at[named], &subjects, next)?;
+                    match self.claims.signs {
+                        true => s.unmeasured(at[named], &subjects, &QUIET, &at[named + 1..])?,
+                        false => s.unmeasured(at[named], &subjects, &DOUBT, &[end; NAMES][named..])?,
+                    }
+                    match family_hint(family) {
                         "" => s.s.end(next),
                         _ if self.asked.is_some() => s.s.end(next),
                         hint => s.join(next, &format!(" {hint}"), end)?,
@@ -169,7 +195,7 @@ impl Matter<'_> {
         s.s.end(end);
         match self.request.task {
             Task::Det => return s.join_all(&openings, ".", end),
-            Task::Cls => return s.join_all(&openings, ", so no technique is named.", end),
+            Task::Cls => return s.join_all(&openings, NO_TECHNIQUE, end),
             Task::Age | Task::Loc | Task::Toe => {}
         }
         for place in self.looked_at() {
@@ -358,8 +384,8 @@ impl Laid<'_> {
         Ok(all)
     }
 
-    /// One sentence about parts; it ends at the first of `next` if it names one, at the second if two, and names no more than there are.
-    fn sentences(&mut self, from: Place, subjects: &[Subject], next: &[Place]) -> Result<()> {
+    /// One sentence about a part and what stands out there.
+    fn measured(&mut self, from: Place, subjects: &[Subject], next: Place) -> Result<()> {
         for s in subjects.iter().filter(|s| !s.predicates.is_empty()) {
             let (the, behind) = (self.say(from, " The")?, self.s.place());
             self.name(the, s, behind)?;
@@ -368,18 +394,24 @@ impl Laid<'_> {
                 for form in forms {
                     self.join(behind, &format!(" {form}"), said)?;
                 }
-                self.join(said, ".", next[0])?;
+                self.join(said, ".", next)?;
                 for more in s.predicates.iter().skip(i + 1).flatten() {
                     let both = self.say(said, &format!(" and {more}"))?;
-                    self.join(both, ".", next[0])?;
+                    self.join(both, ".", next)?;
                 }
             }
         }
-        let quiet: Vec<&Subject> = subjects.iter().filter(|s| s.predicates.is_empty()).collect();
-        for form in QUIET.iter().filter(|_| !quiet.is_empty()) {
+        Ok(())
+    }
+
+    /// One of `forms` about parts where nothing stands out; it ends at the first of `next` if it names one, at the second if two, and names
+    /// no more than there are.
+    fn unmeasured(&mut self, from: Place, subjects: &[Subject], forms: &[&str], next: &[Place]) -> Result<()> {
+        let unmeasured: Vec<&Subject> = subjects.iter().filter(|s| s.predicates.is_empty()).collect();
+        for form in forms.iter().filter(|_| !unmeasured.is_empty()) {
             let Some((before, after)) = form.split_once("{x}") else { continue };
             let the = self.say(from, if before.is_empty() { " The".into() } else { format!(" {before}the") }.as_str())?;
-            for list in self.list(the, &quiet, next.len())? {
+            for list in self.list(the, &unmeasured, next.len())? {
                 self.join(list.behind, &after.replace("{was}", if list.plural { "were" } else { "was" }), next[list.names - 1])?;
             }
         }
@@ -441,7 +473,7 @@ mod tests {
     #[test]
     fn every_answer_is_whole_and_names_three_parts_at_most() {
         for task in Task::ALL {
-            for (answer, marks) in answers(task, Claims::PART, 3) {
+            for (answer, marks) in answers(task, Claims::EITHER, 3) {
                 assert!(answer.ends_with('.') && !answer.contains("  ") && marks <= NAMES, "{answer}");
                 assert!(marks == 0 || task.has_masks(), "{answer}");
             }
@@ -454,9 +486,20 @@ mod tests {
             let said = |band, score, seed| answers(task, Claims::of(band, score), seed).into_iter();
             assert!(said(Band::NoSign, 0.1, 5).all(|(a, marks)| a.contains("o sign of forgery") && marks == 0));
             assert!(said(Band::Inconclusive, 0.4, 5).all(|(a, marks)| a.contains("o clear sign of forgery") && marks == 0));
-            assert!(said(Band::Inconclusive, 0.6, 5).any(|(a, _)| !a.contains("o clear sign") && !a.contains("o sign")));
+            // Leaning to forged, it says where to look, and accuses nobody.
+            let doubts = |(a, marks): (String, usize)| a.contains("o clear sign of forgery") && (marks > 0) == task.has_masks();
+            assert!(said(Band::Inconclusive, 0.6, 5).all(doubts));
+            assert!(said(Band::Inconclusive, 0.6, 5).all(|(a, _)| !claims_signs(&a) && !a.contains("his fits") && !a.contains("hange")));
             assert!(said(Band::Signs, 0.9, 5).all(|(a, marks)| claims_signs(&a) && (marks > 0) == task.has_masks()));
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_part_follows_its_own_score() {
+        let said = |p| answers(Task::Age, Claims::of_part(Some(p)), 5).into_iter().map(|a| claims_signs(&a.0)).collect::<Vec<_>>();
+        assert!(said(0.7).iter().all(|claims| *claims) && !said(0.3).contains(&true));
+        let near = said(0.52);
+        assert!(near.contains(&true) && near.contains(&false));
     }
 
     #[test]

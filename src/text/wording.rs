@@ -13,6 +13,9 @@ pub const NOT_FOUND: &[&str] = &["No sign of forgery was found", "There is no si
 /// The same where the score is inconclusive: it does not clear the face.
 pub const NOT_CLEAR: &[&str] = &["No clear sign of forgery was found", "There is no clear sign of forgery"];
 
+/// Names, after [`NOT_CLEAR`], where to look where the score leans to forged and does not carry a claim. Like [`QUIET`], `{x}` is a subject.
+pub const DOUBT: [&str; 1] = ["If anything was altered, then {x}."];
+
 /// What an image-wide answer names as checked.
 pub const CHECKED: &[&str] = &[
     "in the eyes, the nose, the mouth, the skin and the outline of the face",

@@ -94,6 +94,7 @@ const MEASURED: [RegExp, string][] = [
   [/^In (?<x>the .+) no single measurement stands out$/, '{x}没有单项测量突出'],
   [/^(?<x>The .+) (?:was|were) changed, but nothing measured there stands out$/, '{x}被改动过，但那里的测量没有突出之处'],
   [/^The change of (?<x>the .+) leaves nothing that can be measured$/, '{x}的改动没有留下可测量的痕迹'],
+  [/^If anything was altered, then (?<x>the .+)$/, '若有改动，应在{x}'],
   [/^In (?<t>[a-z, ]+?), (?<x>the .+) (?:is|are) as usual$/, '{x}的{t}一如平常'],
   [/^Measured of (?<x>the .+): (?<t>[a-z, ]+); nothing stands out$/, '测量了{x}的{t}，没有突出之处'],
   [/^The (?<t>[a-z, ]+) of (?<x>the .+) (?:lie|lies|is|are) (?:within what untouched photos show|as usual)$/, '{x}的{t}在未改动照片的范围内'],

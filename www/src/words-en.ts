@@ -58,7 +58,7 @@ export const en = {
     },
     inconclusive: {
       title: 'Inconclusive',
-      text: 'The evidence points neither way. Look for a larger or less compressed copy of the photo.',
+      text: 'The evidence points neither way; marks, if any, only say where to look first. Find a larger or less compressed copy of the photo.',
       not: 'anything, in either direction',
     },
     signs: {

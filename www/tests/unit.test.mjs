@@ -194,6 +194,7 @@ function forms() {
   return {
     found: strings(part('pub const FOUND', ';\n')), not: [...strings(part('pub const NOT_FOUND', ';\n')), ...strings(part('pub const NOT_CLEAR', ';\n'))], checked: strings(part('pub const CHECKED', '];')),
     findings: strings(recipes.slice(recipes.indexOf('pub fn finding'))), measured: strings(words.slice(words.indexOf('pub fn finding'), words.indexOf('#[cfg(test)]'))),
+    doubts: strings(part('pub const DOUBT', '];')),
     traits: [...new Set(strings(kinds.slice(kinds.indexOf('pub fn word'), kinds.indexOf('on_pixels'))))], outside: strings(part('pub const OUTSIDE_ANSWER', '];')),
     sentences: [...strings(part('pub fn family_sentence', '/// Short')), ...strings(part('pub fn family_hint', '/// Whether'))].filter(Boolean),
   };
@@ -203,7 +204,7 @@ test('every form of answer that the model was taught has a Chinese form with the
   if (!existsSync(join(WWW, '../src/text/wording.rs'))) return t.skip('skipped: src/ is not here');
   const { explainZh } = await load('explain-zh.ts');
   const regions = [['left_eyebrow', 'left eyebrow', '左眉'], ['nose', 'nose', '鼻子'], ['under', 'skin under the right eye', '右眼下方']].map(([id, en, zh]) => ({ id, en, zh, parent: null }));
-  const { found, not, checked, findings, sentences, measured, traits, outside } = forms();
+  const { found, not, checked, findings, sentences, measured, traits, outside, doubts } = forms();
   assert.ok(found.length >= 2 && not.length >= 4 && checked.length >= 3 && findings.length >= 24 && sentences.length >= 8, 'did wording.rs change its form?');
   const latin = /[a-z]{2}/i;
   const say = (...pieces) => explainZh(pieces.map((p) => (Array.isArray(p) ? { text: p[0], mask: p[1] } : { text: p, mask: null })), regions);
@@ -215,7 +216,7 @@ test('every form of answer that the model was taught has a Chinese form with the
   for (const opening of found) for (const rest of ['.', ': the left eyebrow, the nose and the skin under the right eye.']) plain(opening + rest);
   for (const opening of not) for (const rest of ['.', ', so no technique is named.', ' in the nose.', ' in the marked box.', ' in the marked box on the skin under the right eye.', ...checked.map((c) => ` ${c}.`)]) plain(opening + rest);
   for (const sentence of [...sentences, ...outside]) plain(sentence);
-  assert.ok(measured.length >= 60 && traits.length === 8 && outside.length >= 2, 'did the measured forms change theirs?');
+  assert.ok(measured.length >= 60 && traits.length === 8 && outside.length >= 2 && doubts.length >= 1, 'did the measured forms change theirs?');
   for (const [i, form] of measured.entries()) plain(`The nose ${form} and ${measured[(i + 2) % measured.length]}.`);
   // As `talk/compose.rs` composes them.
   const what = `${traits.slice(0, -1).join(', ')} and ${traits.at(-1)}`;
@@ -223,6 +224,7 @@ test('every form of answer that the model was taught has a Chinese form with the
     plain(`In ${of} no single measurement stands out.`);
     plain(`The ${of.slice(4)} was changed, but nothing measured there stands out.`);
     plain(`The change of ${of} leaves nothing that can be measured.`);
+    for (const form of doubts) plain(form.replace('{x}', of));
     for (const t of [what, 'grain']) {
       plain(`In ${t}, ${of} are as usual.`);
       plain(`Measured of ${of}: ${t}; nothing stands out.`);

@@ -19,7 +19,7 @@ pub mod crop;
 pub mod dataset;
 pub mod degrade;
 #[cfg(test)]
-mod drawn;
+pub(crate) mod drawn;
 pub mod edit;
 pub mod generate;
 #[cfg(test)]
@@ -29,6 +29,7 @@ pub mod pack;
 pub mod pixels;
 pub mod recipe;
 pub mod reenact;
+pub mod rerender;
 pub mod retouch;
 pub mod sampler;
 pub mod set;

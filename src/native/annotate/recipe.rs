@@ -37,10 +37,12 @@ pub enum Recipe {
     GanInpaint,
     HairRecolour,
     EsrganResample,
+    Rerender,
+    Driven,
 }
 
 impl Recipe {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::PartSwap,
         Self::SelfBlend,
         Self::PartBlur,
@@ -63,6 +65,8 @@ impl Recipe {
         Self::GanInpaint,
         Self::HairRecolour,
         Self::EsrganResample,
+        Self::Rerender,
+        Self::Driven,
     ];
 
     pub fn id(self) -> &'static str {
@@ -89,13 +93,15 @@ impl Recipe {
             Self::GanInpaint => "gan_inpaint",
             Self::HairRecolour => "hair_recolour",
             Self::EsrganResample => "esrgan_resample",
+            Self::Rerender => "rerender",
+            Self::Driven => "driven",
         }
     }
 
     pub fn family(self) -> Family {
         match self {
-            Self::PartSwap | Self::SelfBlend | Self::WholeSwap | Self::GhostSplice => Family::FaceSwap,
-            Self::LocalWarp | Self::MouthWarp | Self::EyeWarp | Self::BrowWarp | Self::OutlineWarp => Family::Reenactment,
+            Self::PartSwap | Self::SelfBlend | Self::WholeSwap | Self::GhostSplice | Self::Rerender => Family::FaceSwap,
+            Self::LocalWarp | Self::MouthWarp | Self::EyeWarp | Self::BrowWarp | Self::OutlineWarp | Self::Driven => Family::Reenactment,
             Self::PartBlur
             | Self::PartSmooth
             | Self::PartInpaint
@@ -122,6 +128,7 @@ impl Recipe {
             Self::PartInpaint => 0.15,
             Self::LocalWarp => 0.12,
             Self::WholeSwap => 0.20,
+            Self::Rerender => 0.15,
             _ => 0.10,
         }
     }

@@ -116,7 +116,7 @@ pub fn eye_enlarge(face: &Face, difficulty: f32, rng: &mut SmallRng) -> Option<F
 }
 
 /// Width of the face, px; `None` under 20 px.
-fn width(m: &[[f32; 3]]) -> Option<f32> {
+pub(super) fn width(m: &[[f32; 3]]) -> Option<f32> {
     let size = (m[454][0] - m[234][0]).hypot(m[454][1] - m[234][1]);
     (size >= 20.0).then_some(size)
 }

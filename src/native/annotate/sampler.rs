@@ -14,7 +14,7 @@ use super::pixels::{Img, weighted};
 use super::recipe::{Face, Family, Forged, Recipe, draw_parts};
 use super::set::RecipeSet;
 use super::wild::Wild;
-use super::{bend, edit, generate, reenact, retouch, splice, swap, texture};
+use super::{bend, edit, generate, reenact, rerender, retouch, splice, swap, texture};
 use crate::error::{Error, Result};
 use crate::fict::{self, lift};
 use crate::image::{Mask, Rgb8};
@@ -372,6 +372,8 @@ fn forge(face: &Face, donor: Option<&Cropped>, recipe: Recipe, difficulty: f32, 
             Recipe::CopyMove => texture::copy_move(face, d, rng),
             Recipe::GanInpaint => nets.inpainter.as_ref().and_then(|net| generate::gan_inpaint(face, net, d, rng)),
             Recipe::EsrganResample => nets.upscaler.as_ref().and_then(|net| generate::esrgan_resample(face, net, d, rng)),
+            Recipe::Rerender => rerender::rerender(face, d, rng),
+            Recipe::Driven => rerender::driven(face, d, rng),
             Recipe::HairRecolour => hair.as_ref().and_then(|alpha| generate::hair_recolour(face, alpha, d, rng)),
         };
         if let Some(forged) = forged.filter(|f| f.is_visible(before, LEAST_LEVELS)) {

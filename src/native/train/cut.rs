@@ -15,6 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 const AIMED: f64 = 0.85;
 /// Mask cells that must be forged for a square to count as forged.
 const LEAST_CELLS: f32 = 8.0;
+/// Of an aimed square, the share that may be forged: where nothing else is seen there is nothing to tell it from …
+const MOST: f64 = 0.85;
+/// … so such squares are laid anew, so often.
+const TRIES: usize = 6;
 /// Places in which a forgery is shown.
 const PLACES: u64 = 4;
 /// Pairs between two places of one.
@@ -99,9 +103,40 @@ fn corner(sample: &Sample, side: usize, rng: &mut SmallRng) -> [usize; 2] {
     let whole = sample.image.width;
     let room = (whole - side) / 4;
     let changed: Vec<usize> = (0..sample.artifact.data.len()).filter(|i| sample.artifact.data[*i] != 0).collect();
+    let anywhere = |rng: &mut SmallRng| [0; 2].map(|_| 4 * rng.random_range(0..=room));
     if changed.is_empty() || !rng.random_bool(AIMED) {
-        return [0; 2].map(|_| 4 * rng.random_range(0..=room));
+        return anywhere(rng);
     }
-    let at = changed[rng.random_range(0..changed.len())];
-    [at % whole, at / whole].map(|p| 4 * (p.saturating_sub(rng.random_range(0..side)) / 4).min(room))
+    let mut found = anywhere(rng);
+    for _ in 0..TRIES {
+        let at = changed[rng.random_range(0..changed.len())];
+        found = [at % whole, at / whole].map(|p| 4 * (p.saturating_sub(rng.random_range(0..side)) / 4).min(room));
+        let row = |y: usize| &sample.artifact.data[(found[1] + y) * whole + found[0]..][..side];
+        let inside: usize = (0..side).map(|y| row(y).iter().filter(|m| **m != 0).count()).sum();
+        if (inside as f64) < MOST * (side * side) as f64 {
+            break;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native::annotate::Recipe;
+    use crate::native::annotate::drawn::drawn_sampler;
+    use crate::native::annotate::sampler::Order;
+
+    #[test]
+    fn a_square_of_a_face_made_anew_shows_some_of_the_photo_too() {
+        let order = Order { recipe: Some(Recipe::WholeSwap), difficulty: 0.2, augment: false, degrade: false };
+        let sample = drawn_sampler(2).make(1, order).unwrap();
+        let (side, whole) = (128, sample.image.width);
+        let mut rng = SmallRng::seed_from_u64(4);
+        let full = |[x, y]: [usize; 2]| (0..side * side).all(|i| sample.artifact.data[(y + i / side) * whole + x + i % side] != 0);
+        let aimed = (0..200).filter(|_| full(corner(&sample, side, &mut rng))).count();
+        let blind = (0..200).filter(|_| full([0; 2].map(|_| 4 * rng.random_range(0..=(whole - side) / 4)))).count();
+        // What is left are squares laid without aiming.
+        assert!(blind > 0 && aimed < blind, "{aimed} of 200, blindly {blind}");
+    }
 }
