@@ -4,6 +4,7 @@
 //! stays byte-identical, and only the small `trained` group changes from run to run. Tensors that neither upstream nor
 //! training gives are drawn from the seed.
 
+mod average;
 pub mod facemesh;
 mod fold;
 pub mod gguf;
@@ -56,6 +57,9 @@ pub struct Args {
     /// Folder of a training run whose trained tensors are put in.
     #[arg(long)]
     pub trained: Option<PathBuf>,
+    /// Folders of weights of the same course of training: the branch that looks for traces becomes the mean of theirs and its own.
+    #[arg(long, value_name = "WEIGHTS")]
+    pub average: Vec<PathBuf>,
     /// Calibration file of `facext train calibrate`; without it the bands are uncalibrated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
@@ -114,6 +118,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if let Some(run) = &args.trained {
         tensors.0.extend(files::read_plain(&run.join(TRAINED_FILE))?.0);
+    }
+    if !args.average.is_empty() {
+        let others = args.average.iter().map(|dir| Ok(files::read(dir)?.tensors)).collect::<Result<Vec<_>>>()?;
+        average::average(&mut tensors, &others, average::BRANCH)?;
     }
     let calibration = match &args.calibration {
         Some(path) => serde_json::from_slice(&fs::read(path)?).map_err(|e| Error::Request(format!("{}: {e}", path.display())))?,
