@@ -10,7 +10,7 @@ use crate::analyze::region::Asked;
 use crate::analyze::report::Band;
 use crate::analyze::request::Request;
 use crate::error::Result;
-use crate::fict::{self, Concept, FACE, PARTS, Set};
+use crate::fict::{self, Concept, FACE, PARTS, Set, lift};
 use crate::image::Mask;
 use crate::measure::{Finding, Gauge, Measure, words};
 use crate::text::ask::THIS_REGION;
@@ -33,6 +33,8 @@ const TRAITS: usize = 3;
 const NO_TECHNIQUE: &str = ", so no technique is named.";
 /// A region's score so near to one half leaves it to the language model whether signs are spoken of.
 const UNSURE: f32 = 0.1;
+/// Presence from which a part counts as changed when parents are named for their children.
+const PRESENT: f32 = 0.5;
 /// Least presence that counts.
 const FLOOR: f32 = 1e-4;
 
@@ -241,18 +243,29 @@ impl Matter<'_> {
 
     /// The likeliest parts, with what may be said of them if that is wanted.
     fn subjects(&self, measured: bool) -> Vec<Subject> {
-        let seen = |l: usize| {
-            let covered = self.asked.map_or(1.0, |a| a.shares.get(l).copied().unwrap_or(0.0));
-            (self.presence.get(l).copied().unwrap_or(0.0) * covered).clamp(FLOOR, 1.0)
-        };
+        let seen: Vec<f32> = (0..PARTS)
+            .map(|l| {
+                let covered = self.asked.map_or(1.0, |a| a.shares.get(l).copied().unwrap_or(0.0));
+                (self.presence.get(l).copied().unwrap_or(0.0) * covered).clamp(FLOOR, 1.0)
+            })
+            .collect();
+        let lifted = lifted(self.labels, &seen);
+        let covered = lifted.iter().fold(0, |all, l| all | l.1);
         let mut all: Vec<Subject> = fict::concepts()
-            .filter(|c| c.id != FACE)
-            .map(|concept| {
+            .filter_map(|concept| {
                 let parts = fict::part_set(concept.id).unwrap_or(0);
-                let members: Vec<f32> = (0..PARTS).filter(|l| parts >> l & 1 == 1).map(seen).collect();
-                // The geometric mean: a parent is as present as its children are together.
-                let weight = (members.iter().map(|p| p.ln()).sum::<f32>() / members.len().max(1) as f32).exp();
-                Subject { concept, parts, weight, predicates: vec![] }
+                let members = || (0..PARTS).filter(|l| parts >> l & 1 == 1).map(|l| seen[l]);
+                let weight = if lifted.iter().any(|l| l.0 == concept.id) {
+                    // Of those that it was named for.
+                    let on: Vec<f32> = members().filter(|p| *p > PRESENT).collect();
+                    on.iter().sum::<f32>() / on.len().max(1) as f32
+                } else if parts & covered != 0 || concept.id == FACE {
+                    return None;
+                } else {
+                    // The geometric mean: a parent is as present as its children are together.
+                    (members().map(f32::ln).sum::<f32>() / members().count().max(1) as f32).exp()
+                };
+                Some(Subject { concept, parts, weight, predicates: vec![] })
             })
             .collect();
         all.sort_by(|a, b| b.weight.total_cmp(&a.weight));
@@ -290,6 +303,19 @@ impl Matter<'_> {
         }
         all
     }
+}
+
+/// Parents that stand for what is below them, by the annotator's rule ([`lift`]), with their parts: of a face that was changed from brows
+/// to chin an answer names the face, not three of its parts. `seen` is the presence of every part, `[PARTS]`.
+fn lifted(labels: &[u8], seen: &[f32]) -> Vec<(&'static str, Set)> {
+    let hits: Vec<lift::ConceptHit> = fict::parts()
+        .zip(seen)
+        .enumerate()
+        .filter(|(_, (_, p))| **p > PRESENT)
+        .map(|(l, (part, p))| lift::ConceptHit { leaf: part.id, label: l as u8, covered: *p, share: *p, fires: true })
+        .collect();
+    let named = lift::lifted(labels, &hits).into_iter().filter_map(|id| Some((id, fict::part_set(id)?)));
+    named.filter(|n| n.1.count_ones() > 1).collect()
 }
 
 /// What stands out of a part where it changed; where the artifact does not touch it, of all of it.
@@ -492,6 +518,20 @@ mod tests {
             assert!(said(Band::Inconclusive, 0.6, 5).all(|(a, _)| !claims_signs(&a) && !a.contains("his fits") && !a.contains("hange")));
             assert!(said(Band::Signs, 0.9, 5).all(|(a, marks)| claims_signs(&a) && (marks > 0) == task.has_masks()));
         }
+    }
+
+    #[test]
+    fn a_face_changed_all_over_is_named_as_one_and_a_part_as_itself() {
+        let labels = fict::part_labels(&mean_mesh(448.0), 448, 448);
+        let named = |ids: &[&str]| {
+            let set = ids.iter().fold(0, |s, id| s | fict::part_set(id).unwrap());
+            let seen: Vec<f32> = (0..PARTS).map(|l| if set >> l & 1 == 1 { 0.9 } else { 0.1 }).collect();
+            lifted(&labels, &seen).into_iter().map(|l| l.0).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&["face"]), ["face"]);
+        assert_eq!(named(&["inner_face", "left_jaw"]), ["inner_face"]);
+        assert_eq!(named(&["left_eyebrow", "right_eyebrow", "chin"]), ["eyebrows"]);
+        assert!(named(&["left_cheek"]).is_empty() && named(&[]).is_empty());
     }
 
     #[test]
