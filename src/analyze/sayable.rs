@@ -58,38 +58,57 @@ pub struct Matter<'a> {
     pub artifact: &'a Mask,
 }
 
-/// What an answer may claim; where both kinds are left, the model decides.
+/// What an answer may claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claims {
-    /// Openings of answers that name places; empty where none may be named.
-    pub openings: &'static [&'static str],
-    /// Whether those openings claim signs. Where they do not, places are named with the same reserve.
-    pub signs: bool,
-    /// Openings that deny signs; empty where an answer must not.
-    pub denials: &'static [&'static str],
+pub enum Claims {
+    /// That there are no signs.
+    NoSign,
+    /// That there is no clear sign.
+    NoClearSign,
+    /// The same, and where to look all the same: the score leans to forged.
+    Doubt,
+    /// That there are signs.
+    Signs,
+    /// Signs or none: the model decides.
+    Either,
 }
 
 impl Claims {
-    /// The model decides.
-    pub const EITHER: Self = Self { openings: FOUND, signs: true, denials: NOT_FOUND };
-
     /// Of a part of the face, by the region's own score (0..1): the decoder knows better than the words do, except near one half.
     pub fn of_part(region: Option<f32>) -> Self {
         match region {
-            Some(p) if p >= 0.5 + UNSURE => Self { denials: &[], ..Self::EITHER },
-            Some(p) if p < 0.5 - UNSURE => Self { openings: &[], ..Self::EITHER },
-            _ => Self::EITHER,
+            Some(p) if p >= 0.5 + UNSURE => Self::Signs,
+            Some(p) if p < 0.5 - UNSURE => Self::NoSign,
+            _ => Self::Either,
         }
     }
 
     /// Of the whole face: one that is rather untouched than forged is not accused, one in the bands of signs is not cleared, and where the
-    /// score is inconclusive so are the words. There, an answer still says where to look if the score leans to forged.
+    /// score is inconclusive so are the words.
     pub fn of(band: Band, score: f32) -> Self {
         match band {
-            Band::NoSign => Self { openings: &[], signs: false, denials: NOT_FOUND },
-            Band::Inconclusive if score < 0.5 => Self { openings: &[], signs: false, denials: NOT_CLEAR },
-            Band::Inconclusive => Self { openings: NOT_CLEAR, signs: false, denials: &[] },
-            Band::Signs | Band::StrongSigns => Self { openings: FOUND, signs: true, denials: &[] },
+            Band::NoSign => Self::NoSign,
+            Band::Inconclusive if score < 0.5 => Self::NoClearSign,
+            Band::Inconclusive => Self::Doubt,
+            Band::Signs | Band::StrongSigns => Self::Signs,
+        }
+    }
+
+    /// Openings of answers that name places; none where none may be named.
+    fn openings(self) -> &'static [&'static str] {
+        match self {
+            Self::NoSign | Self::NoClearSign => &[],
+            Self::Doubt => NOT_CLEAR,
+            Self::Signs | Self::Either => FOUND,
+        }
+    }
+
+    /// Openings of answers that deny and name none; none where an answer must not.
+    fn denials(self) -> &'static [&'static str] {
+        match self {
+            Self::NoSign | Self::Either => NOT_FOUND,
+            Self::NoClearSign => NOT_CLEAR,
+            Self::Doubt | Self::Signs => &[],
         }
     }
 }
@@ -123,10 +142,10 @@ impl Matter<'_> {
         let mut s = Laid { t: tokenizer, s: Speech::new(tokenizer.ids()), marked: self.request.task.has_masks() };
         let own = if self.asked.is_none() { self.request.question.as_deref() } else { None };
         let outside = own.is_some_and(is_outside);
-        if !self.claims.openings.is_empty() && !outside {
+        if !self.claims.openings().is_empty() && !outside {
             self.found(&mut s)?;
         }
-        if !self.claims.denials.is_empty() && !outside {
+        if !self.claims.denials().is_empty() && !outside {
             self.not_found(&mut s)?;
         }
         if own.is_some() {
@@ -141,14 +160,15 @@ impl Matter<'_> {
 
     /// Answers that name places: those that show signs, or where to look first.
     fn found(&self, s: &mut Laid<'_>) -> Result<()> {
-        let openings = self.claims.openings.iter().map(|o| s.say(Speech::START, o)).collect::<Result<Vec<_>>>()?;
+        let openings = self.claims.openings().iter().map(|o| s.say(Speech::START, o)).collect::<Result<Vec<_>>>()?;
         let (behind, end) = (s.s.place(), s.s.place());
         s.s.end(end);
         // What the score does not carry gets no name either.
-        let family = if self.claims.signs { self.family } else { Family::Real };
+        let doubt = self.claims == Claims::Doubt;
+        let family = if doubt { Family::Real } else { self.family };
         match self.request.task {
             Task::Det => s.join_all(&openings, ".", end),
-            Task::Cls if !self.claims.signs => s.join_all(&openings, NO_TECHNIQUE, end),
+            Task::Cls if doubt => s.join_all(&openings, NO_TECHNIQUE, end),
             Task::Cls => {
                 s.join_all(&openings, ".", behind)?;
                 match family_sentence(family) {
@@ -157,15 +177,15 @@ impl Matter<'_> {
                 }
                 Ok(())
             }
-            Task::Loc if self.claims.signs => {
+            Task::Loc if doubt => {
+                s.join_all(&openings, ".", behind)?;
+                s.unmeasured(behind, &self.subjects(false), &DOUBT, &[end; NAMES])
+            }
+            Task::Loc => {
                 s.join_all(&openings, ": the", behind)?;
                 let subjects = self.subjects(false);
                 let names: Vec<&Subject> = subjects.iter().collect();
                 s.list(behind, &names, NAMES)?.iter().try_for_each(|l| s.join(l.behind, ".", end))
-            }
-            Task::Loc => {
-                s.join_all(&openings, ".", behind)?;
-                s.unmeasured(behind, &self.subjects(false), &DOUBT, &[end; NAMES])
             }
             Task::Age | Task::Toe => {
                 s.join_all(&openings, ".", behind)?;
@@ -175,9 +195,10 @@ impl Matter<'_> {
                 for named in 0..NAMES {
                     let next = at[named + 1];
                     s.measured(at[named], &subjects, next)?;
-                    match self.claims.signs {
-                        true => s.unmeasured(at[named], &subjects, &QUIET, &at[named + 1..])?,
-                        false => s.unmeasured(at[named], &subjects, &DOUBT, &[end; NAMES][named..])?,
+                    if doubt {
+                        s.unmeasured(at[named], &subjects, &DOUBT, &[end; NAMES][named..])?;
+                    } else {
+                        s.unmeasured(at[named], &subjects, &QUIET, &at[named + 1..])?;
                     }
                     match family_hint(family) {
                         "" => s.s.end(next),
@@ -192,7 +213,7 @@ impl Matter<'_> {
 
     /// Answers that deny.
     fn not_found(&self, s: &mut Laid<'_>) -> Result<()> {
-        let openings = self.claims.denials.iter().map(|o| s.say(Speech::START, o)).collect::<Result<Vec<_>>>()?;
+        let openings = self.claims.denials().iter().map(|o| s.say(Speech::START, o)).collect::<Result<Vec<_>>>()?;
         let (behind, end) = (s.s.place(), s.s.place());
         s.s.end(end);
         match self.request.task {
@@ -499,7 +520,7 @@ mod tests {
     #[test]
     fn every_answer_is_whole_and_names_three_parts_at_most() {
         for task in Task::ALL {
-            for (answer, marks) in answers(task, Claims::EITHER, 3) {
+            for (answer, marks) in answers(task, Claims::Either, 3) {
                 assert!(answer.ends_with('.') && !answer.contains("  ") && marks <= NAMES, "{answer}");
                 assert!(marks == 0 || task.has_masks(), "{answer}");
             }
