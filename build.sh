@@ -37,13 +37,23 @@ wasm() {
   fi
   if ! "$CACHE/tools/bin/wasm-bindgen" --version 2>/dev/null | grep -q " $BINDGEN\$"; then
     say "wasm-bindgen $BINDGEN"
-    CARGO_TARGET_DIR="$CACHE/tools/target" cargo install wasm-bindgen-cli --version "$BINDGEN" --root "$CACHE/tools" --force
+    # It runs for two seconds and is built in minutes: hardly optimised, it is ready sooner.
+    CARGO_TARGET_DIR="$CACHE/tools/target" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install wasm-bindgen-cli --version "$BINDGEN" --root "$CACHE/tools" --force
   fi
-  say "wasm"
-  CARGO_TARGET_DIR="$WEB" cargo build --profile "$WASM" --locked --lib --no-default-features --features web --target wasm32-unknown-unknown
+  # A visitor downloads one of the two engines: that without WebGPU is less than half of the other. Side by side, because each ends with a
+  # minute on one core; a folder each, because cargo would take one for the other.
+  engine "$WEB-cpu" pkg-cpu web & local other=$!
+  engine "$WEB" pkg web,gpu || { kill "$other" 2>/dev/null; die "the engine does not compile"; }
+  wait "$other" || die "the engine without WebGPU does not compile"
+}
+
+engine() {
+  # Target folder, folder of www/, features.
+  say "wasm ($3)"
+  CARGO_TARGET_DIR="$1" cargo build --profile "$WASM" --locked --lib --no-default-features --features "$3" --target wasm32-unknown-unknown || return 1
   "$CACHE/tools/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
-    --out-dir www/pkg --out-name facext "$WEB/wasm32-unknown-unknown/$WASM/facext.wasm"
-  node www/pack/glue.mjs www/pkg/facext.js
+    --out-dir "www/$2" --out-name facext "$1/wasm32-unknown-unknown/$WASM/facext.wasm" || return 1
+  node www/pack/glue.mjs "www/$2/facext.js"
 }
 
 npm_install() {
@@ -219,7 +229,9 @@ check() {
   say "format"; cargo fmt --check
   say "clippy, native"; CARGO_TARGET_DIR="$CACHE/check" cargo clippy --locked --all-targets -- -D warnings
   say "clippy, wasm"
-  CARGO_TARGET_DIR="$CACHE/check" cargo clippy --locked --lib --no-default-features --features web --target wasm32-unknown-unknown -- -D warnings
+  for features in web web,gpu; do
+    CARGO_TARGET_DIR="$CACHE/check" cargo clippy --locked --lib --no-default-features --features $features --target wasm32-unknown-unknown -- -D warnings
+  done
   say "docs"; CARGO_TARGET_DIR="$CACHE/check" RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
   say "licences"
   if ! "$CACHE/tools/bin/cargo-deny" --version >/dev/null 2>&1; then
@@ -232,7 +244,7 @@ check() {
 bench_engine() {
   # Our side of the benchmark, a wasm of its own around the same library.
   wasm
-  CARGO_TARGET_DIR="$WEB" cargo build --profile "$WASM" --locked --example facext_bench --no-default-features --features web --target wasm32-unknown-unknown
+  CARGO_TARGET_DIR="$WEB" cargo build --profile "$WASM" --locked --example facext_bench --no-default-features --features web,gpu --target wasm32-unknown-unknown
   "$CACHE/tools/bin/wasm-bindgen" --target web --no-typescript --remove-name-section --remove-producers-section \
     --out-dir "$CACHE/bench/engine" --out-name facext_bench "$WEB/wasm32-unknown-unknown/$WASM/examples/facext_bench.wasm"
   node www/pack/glue.mjs "$CACHE/bench/engine/facext_bench.js"

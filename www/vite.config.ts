@@ -1,7 +1,7 @@
 // Build of the page: plain static files with relative URLs, to be served from any sub-path with no special headers.
 //
 // FACEXT_DIST  output directory (default ../dist)
-// FACEXT_PKG   directory of the wasm-bindgen output (default ./pkg; the tests put their fake engine here)
+// FACEXT_PKG   directory of the wasm-bindgen output (default ./pkg, and ./pkg-cpu; the tests put their fake engine here)
 import { fileURLToPath } from 'node:url';
 import { readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -12,6 +12,8 @@ import { pwa } from './sw/plugin.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const pkg = resolve(here, process.env.FACEXT_PKG ?? 'pkg');
+// The tests' engine stands for both.
+const pkgCpu = resolve(here, process.env.FACEXT_PKG ?? 'pkg-cpu');
 const outDir = resolve(here, process.env.FACEXT_DIST ?? '../dist');
 
 /** The README's example of embedding, for the page that shows it: one source for both, and for the test that runs it. */
@@ -23,11 +25,13 @@ export default defineConfig({
   define: { README_EXAMPLE: JSON.stringify(example) },
   resolve: {
     alias: [
+      { find: '#pkg-cpu', replacement: pkgCpu },
       { find: '#pkg', replacement: pkg },
       { find: '#assets', replacement: resolve(here, 'src/assets.ts') },
       { find: '#lazy', replacement: resolve(here, 'src/lazy.ts') },
       // With whatever query follows.
-      { find: /^#wasm(?=\?|$)/, replacement: zippedWasm(pkg) },
+      { find: /^#wasm(?=\?|$)/, replacement: zippedWasm(pkg, 'facext_bg') },
+      { find: /^#wasm-cpu(?=\?|$)/, replacement: zippedWasm(pkgCpu, 'facext_cpu') },
     ],
   },
   build: {

@@ -224,12 +224,11 @@ impl Analyzer {
                 ground::keep_to(&mut mask, labels, *named);
             }
             let quality = quality.get(id).map_or(0.0, |q| 1.0 / (1.0 + (-q).exp()));
-            let measured = generated
-                .named
-                .get(id)
-                .map_or_else(Vec::new, |named| measured::standing_out(gauge, &region::mask_to_crop(&mask, crop), *named));
+            let concept = generated.named.get(id).and_then(|named| fict::concept_of(*named));
+            let measured =
+                concept.map_or_else(Vec::new, |concept| measured::standing_out(gauge, &region::mask_to_crop(&mask, crop), concept));
             let report = MaskReport {
-                concept: labels.as_deref().and_then(|l| dominant(l, &mask)).map(Into::into),
+                concept: concept.or_else(|| dominant(labels.as_deref()?, &mask)).map(Into::into),
                 bbox: mask.bbox().unwrap_or(BBox { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }),
                 rle: Rle::encode(&mask),
                 quality,
@@ -248,7 +247,7 @@ impl Analyzer {
     }
 }
 
-/// The leaf that holds most of a mask, if it holds at least a third of it.
+/// What to call a mask whose phrase names no one concept: the leaf that holds most of it, if it holds at least a third of it.
 fn dominant(labels: &[u8], mask: &Mask) -> Option<&'static str> {
     let mut counts = [0usize; 256];
     let mut area = 0usize;

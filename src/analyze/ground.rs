@@ -13,13 +13,17 @@
 use crate::fict::Set;
 use crate::image::Mask;
 
+/// Added to the logits of the artifact mask: within a part that is named, what is forged with a probability of a tenth is marked. A forgery
+/// rarely ends within a part, and where half was asked for the masks came out too small. Fitted to validation persons' masks by their IoU.
+const LENIENT: f32 = 2.2;
+
 /// Joins the logits of one or several masks `[n, m, m]` with those of the artifact mask `[m, m]`: the larger one counts.
 pub fn join(masks: &mut [f32], artifact: &[f32]) {
     if artifact.is_empty() {
         return;
     }
     for map in masks.chunks_mut(artifact.len()) {
-        map.iter_mut().zip(artifact).for_each(|(v, a)| *v = v.max(*a));
+        map.iter_mut().zip(artifact).for_each(|(v, a)| *v = v.max(*a + LENIENT));
     }
 }
 
@@ -41,9 +45,9 @@ mod tests {
 
     #[test]
     fn a_mask_is_joined_and_held_to_its_name() {
-        let mut logits = vec![-1.0, 2.0, -3.0, 0.5, -1.0, -1.0, -1.0, -1.0];
-        join(&mut logits, &[1.0, -1.0, -1.0, -1.0]);
-        assert_eq!(logits, [1.0, 2.0, -1.0, 0.5, 1.0, -1.0, -1.0, -1.0]);
+        let mut logits = vec![-1.0, 4.0, -3.0, 0.5, -1.0, -1.0, -1.0, -1.0];
+        join(&mut logits, &[1.0, -1.0, -1.0, -4.0]);
+        assert_eq!(logits, [1.0 + LENIENT, 4.0, LENIENT - 1.0, 0.5, 1.0 + LENIENT, LENIENT - 1.0, LENIENT - 1.0, -1.0]);
         let mut mask = Mask { width: 2, height: 2, data: vec![1, 1, 0, 1] };
         keep_to(&mut mask, &[3, 4, 3, 255], 1 << 3 | 1 << 5);
         assert_eq!(mask.data, [1, 0, 0, 0]);

@@ -6,7 +6,6 @@
 //! supports the words. It is no proof either way: a retouched picture stands out, too, and a good forgery need not.
 
 use crate::analyze::report::Measured;
-use crate::fict::{self, Set};
 use crate::image::Mask;
 use crate::measure::{Finding, Gauge};
 
@@ -14,9 +13,11 @@ use crate::measure::{Finding, Gauge};
 const MOST: usize = 3;
 
 /// Measurements of a mask that stand out, farthest from their norm first, one a trait. `gauge` and `mask` are in the crop's
-/// frame; `named`: the parts that the phrase names.
-pub fn standing_out(gauge: &Gauge, mask: &Mask, named: Set) -> Vec<Measured> {
-    let Some(concept) = concept_of(named).filter(|_| mask.data.contains(&1)) else { return vec![] };
+/// frame; `concept`: what the phrase names.
+pub fn standing_out(gauge: &Gauge, mask: &Mask, concept: &'static str) -> Vec<Measured> {
+    if !mask.data.contains(&1) {
+        return vec![];
+    }
     let mut found: Vec<Finding> = gauge.on(mask).findings(concept, true);
     found.retain(Finding::stands_out);
     found.sort_by(|a, b| b.z().abs().total_cmp(&a.z().abs()));
@@ -36,11 +37,6 @@ pub fn standing_out(gauge: &Gauge, mask: &Mask, named: Set) -> Vec<Measured> {
     out
 }
 
-/// The concept whose parts these are.
-fn concept_of(named: Set) -> Option<&'static str> {
-    fict::concepts().find(|c| fict::part_set(c.id) == Some(named)).map(|c| c.id)
-}
-
 /// Three decimals are more than the measurement carries.
 fn rounded(v: f32) -> f32 {
     (v * 1000.0).round() / 1000.0
@@ -49,7 +45,7 @@ fn rounded(v: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fict::tests::mean_mesh;
+    use crate::fict::{self, tests::mean_mesh};
     use crate::image::Rgb8;
     use crate::measure::Measure;
     use rand::{Rng, SeedableRng};
@@ -58,14 +54,14 @@ mod tests {
     fn a_smooth_cheek_is_measured_and_an_untouched_one_is_not() {
         let mesh = mean_mesh(448.0);
         let labels = fict::part_labels(&mesh, 448, 448);
-        let set = fict::part_set("left_cheek").unwrap();
-        let mask = fict::mask_of(&labels, set, 448, 448);
+        let cheek = "left_cheek";
+        let mask = fict::mask_of(&labels, fict::part_set(cheek).unwrap(), 448, 448);
         let mut rng = rand::rngs::SmallRng::seed_from_u64(4);
         let skin: Vec<u8> = (0..448 * 448).flat_map(|_| [(120 + rng.random_range(-14..14i32)) as u8; 3]).collect();
         let smooth: Vec<u8> = skin.iter().enumerate().map(|(i, v)| if mask.data[i / 3] == 1 { 120 } else { *v }).collect();
         let of = |data: Vec<u8>| {
             let image = Rgb8 { width: 448, height: 448, data };
-            standing_out(&Gauge::new(&image, &labels, &mesh, None), &mask, set)
+            standing_out(&Gauge::new(&image, &labels, &mesh, None), &mask, cheek)
         };
         let (before, after) = (of(skin), of(smooth));
         assert!(before.iter().all(|m| !matches!(m.measure, Measure::Grain | Measure::Sharpness)), "{before:?}");
@@ -76,7 +72,6 @@ mod tests {
         assert!(after.len() <= MOST);
         let image = Rgb8 { width: 448, height: 448, data: vec![120; 3 * 448 * 448] };
         let gauge = Gauge::new(&image, &labels, &mesh, None);
-        assert!(standing_out(&gauge, &Mask::new(448, 448), set).is_empty(), "nothing is marked");
-        assert!(standing_out(&gauge, &mask, 0).is_empty(), "no concept has no parts");
+        assert!(standing_out(&gauge, &Mask::new(448, 448), cheek).is_empty(), "nothing is marked");
     }
 }

@@ -7,6 +7,7 @@ pub mod generate;
 pub mod ground;
 pub mod head;
 pub mod measured;
+pub mod named;
 pub mod region;
 pub mod report;
 pub mod request;

@@ -134,7 +134,8 @@ pub struct MaskReport {
     pub bbox: BBox,
     /// The model's own estimate of the mask's IoU with the truth, 0..1.
     pub quality: f32,
-    /// Id of the concept leaf that holds most of the mask, if that is at least a third of it.
+    /// Id of the concept that the phrase names; where it names no one concept, of the part that holds most of the mask, if that is at least a
+    /// third of it.
     pub concept: Option<String>,
     /// What was measured on the marked pixels and stands out against untouched photos, farthest first; at most three.
     #[serde(default)]

@@ -1,16 +1,19 @@
 //! What may be said of a face: the sentences that its measurements carry.
 //!
-//! The model chooses what to name, and how to word it; pixels decide what may be said. Of a part whose changed pixels stand out
+//! What is named follows from what the decoder marks ([`super::named`]); the language model chooses the order, the traits and the words, and
+//! pixels decide what may be said. Of a part whose changed pixels stand out
 //! against untouched photos the answer may say that, and by what; of one where nothing does, that nothing does. Traits are called
 //! usual only where they were measured to be. Whether the whole face's answer may speak of signs is the calibrated score's to
 //! say, and so is the family that it may name. The sentences are the annotator's ([`crate::text::wording`], [`words`]), which the
 //! model was trained on.
 
+pub use crate::analyze::named::NAMES;
+use crate::analyze::named::named;
 use crate::analyze::region::Asked;
 use crate::analyze::report::Band;
 use crate::analyze::request::Request;
 use crate::error::Result;
-use crate::fict::{self, Concept, FACE, PARTS, Set, lift};
+use crate::fict::{self, Concept, PARTS};
 use crate::image::Mask;
 use crate::measure::{Finding, Gauge, Measure, words};
 use crate::text::ask::THIS_REGION;
@@ -23,21 +26,12 @@ use crate::text::wording::{
 };
 use crate::text::{Family, Task};
 
-/// Parts that an answer may name: the likeliest. Each is measured, which takes a millisecond or two.
-const SUBJECTS: usize = 8;
-/// Parts named in one answer, as in the annotator's.
-pub const NAMES: usize = 3;
 /// Measurements that a sentence may speak of, farthest from their norm first.
 const TRAITS: usize = 3;
 /// What an answer about the technique says where it names none.
 const NO_TECHNIQUE: &str = ", so no technique is named.";
 /// A region's score so near to one half leaves it to the language model whether signs are spoken of.
 const UNSURE: f32 = 0.1;
-/// Presence from which a part counts as changed when parents are named for their children.
-const PRESENT: f32 = 0.5;
-/// Least presence that counts.
-const FLOOR: f32 = 1e-4;
-
 /// What an answer about a face may rest on.
 pub struct Matter<'a> {
     /// What is asked.
@@ -124,10 +118,9 @@ pub fn artifact_mask(logits: &[f32], side: usize) -> Mask {
     mask
 }
 
-/// A part that may be named, and what may be said of it.
+/// A part that is named, and what may be said of it.
 struct Subject {
     concept: &'static Concept,
-    parts: Set,
     weight: f32,
     /// Forms of each measurement that stands out.
     predicates: Vec<Vec<&'static str>>,
@@ -179,36 +172,49 @@ impl Matter<'_> {
             }
             Task::Loc if doubt => {
                 s.join_all(&openings, ".", behind)?;
-                s.unmeasured(behind, &self.subjects(false), &DOUBT, &[end; NAMES])
+                let subjects = self.subjects(false);
+                let all: Vec<usize> = (0..subjects.len()).collect();
+                s.lists(behind, &DOUBT, (&subjects, &all), all.len(), |_| end)
             }
             Task::Loc => {
                 s.join_all(&openings, ": the", behind)?;
                 let subjects = self.subjects(false);
-                let names: Vec<&Subject> = subjects.iter().collect();
-                s.list(behind, &names, NAMES)?.iter().try_for_each(|l| s.join(l.behind, ".", end))
+                let all: Vec<usize> = (0..subjects.len()).collect();
+                s.names(behind, (&subjects, &all), all.len(), &mut |s, list| s.join(list.behind, ".", end))
             }
             Task::Age | Task::Toe => {
                 s.join_all(&openings, ".", behind)?;
-                let subjects = self.subjects(true);
-                // Places behind so many names.
-                let at: Vec<Place> = std::iter::once(behind).chain((0..NAMES).map(|_| s.s.place())).collect();
-                for named in 0..NAMES {
-                    let next = at[named + 1];
-                    s.measured(at[named], &subjects, next)?;
-                    if doubt {
-                        s.unmeasured(at[named], &subjects, &DOUBT, &[end; NAMES][named..])?;
-                    } else {
-                        s.unmeasured(at[named], &subjects, &QUIET, &at[named + 1..])?;
-                    }
-                    match family_hint(family) {
-                        "" => s.s.end(next),
-                        _ if self.asked.is_some() => s.s.end(next),
-                        hint => s.join(next, &format!(" {hint}"), end)?,
-                    }
-                }
-                Ok(())
+                self.explained(s, behind, (doubt, family), end)
             }
         }
+    }
+
+    /// Sentences about every part that is named, in any order: first or last what stands out of a part, each in a sentence, and in one or
+    /// several those where nothing does.
+    fn explained(&self, s: &mut Laid<'_>, from: Place, (doubt, family): (bool, Family), end: Place) -> Result<()> {
+        let subjects = self.subjects(true);
+        let whole = (1usize << subjects.len()) - 1;
+        // Places by what was named on the way.
+        let at: Vec<Place> = std::iter::once(from).chain((0..whole).map(|_| s.s.place())).collect();
+        for said in 0..whole {
+            let left = || (0..subjects.len()).filter(|i| said >> i & 1 == 0);
+            let (quiet, loud): (Vec<usize>, Vec<usize>) = left().partition(|i| subjects[*i].predicates.is_empty());
+            for i in &loud {
+                s.measured(at[said], &subjects[*i], at[said | 1 << i])?;
+            }
+            if !doubt {
+                for count in 1..=quiet.len() {
+                    s.lists(at[said], &QUIET, (&subjects, &quiet), count, |named| at[said | named])?;
+                }
+            } else if loud.is_empty() {
+                s.lists(at[said], &DOUBT, (&subjects, &quiet), quiet.len(), |_| end)?;
+            }
+        }
+        match family_hint(family) {
+            hint if hint.is_empty() || self.asked.is_some() => s.s.end(at[whole]),
+            hint => s.join(at[whole], &format!(" {hint}"), end)?,
+        }
+        Ok(())
     }
 
     /// Answers that deny.
@@ -262,40 +268,12 @@ impl Matter<'_> {
         (area[most] > 0.0).then(|| fict::part_id(most as u8)).flatten().and_then(fict::concept)
     }
 
-    /// The likeliest parts, with what may be said of them if that is wanted.
+    /// The parts to name, with what may be said of them if that is wanted.
     fn subjects(&self, measured: bool) -> Vec<Subject> {
-        let seen: Vec<f32> = (0..PARTS)
-            .map(|l| {
-                let covered = self.asked.map_or(1.0, |a| a.shares.get(l).copied().unwrap_or(0.0));
-                (self.presence.get(l).copied().unwrap_or(0.0) * covered).clamp(FLOOR, 1.0)
-            })
-            .collect();
-        let lifted = lifted(self.labels, &seen);
-        let covered = lifted.iter().fold(0, |all, l| all | l.1);
-        let mut all: Vec<Subject> = fict::concepts()
-            .filter_map(|concept| {
-                let parts = fict::part_set(concept.id).unwrap_or(0);
-                let members = || (0..PARTS).filter(|l| parts >> l & 1 == 1).map(|l| seen[l]);
-                let weight = if lifted.iter().any(|l| l.0 == concept.id) {
-                    // Of those that it was named for.
-                    let on: Vec<f32> = members().filter(|p| *p > PRESENT).collect();
-                    on.iter().sum::<f32>() / on.len().max(1) as f32
-                } else if parts & covered != 0 || concept.id == FACE {
-                    return None;
-                } else {
-                    // The geometric mean: a parent is as present as its children are together.
-                    (members().map(f32::ln).sum::<f32>() / members().count().max(1) as f32).exp()
-                };
-                Some(Subject { concept, parts, weight, predicates: vec![] })
-            })
-            .collect();
-        all.sort_by(|a, b| b.weight.total_cmp(&a.weight));
-        all.truncate(SUBJECTS);
-        if measured {
-            let there = self.gauge.on(self.artifact);
-            all.iter_mut().for_each(|s| s.predicates = predicates(&there, s));
-        }
-        all
+        let there = measured.then(|| self.gauge.on(self.artifact));
+        let about = |concept: &'static Concept| there.as_ref().map_or_else(Vec::new, |gauge| predicates(gauge, concept.id));
+        let names = named(self.labels, self.artifact, self.presence, self.asked);
+        names.into_iter().map(|(concept, weight)| Subject { concept, weight, predicates: about(concept) }).collect()
     }
 
     /// That traits of what was looked at are usual, as far as they are.
@@ -326,28 +304,15 @@ impl Matter<'_> {
     }
 }
 
-/// Parents that stand for what is below them, by the annotator's rule ([`lift`]), with their parts: of a face that was changed from brows
-/// to chin an answer names the face, not three of its parts. `seen` is the presence of every part, `[PARTS]`.
-fn lifted(labels: &[u8], seen: &[f32]) -> Vec<(&'static str, Set)> {
-    let hits: Vec<lift::ConceptHit> = fict::parts()
-        .zip(seen)
-        .enumerate()
-        .filter(|(_, (_, p))| **p > PRESENT)
-        .map(|(l, (part, p))| lift::ConceptHit { leaf: part.id, label: l as u8, covered: *p, share: *p, fires: true })
-        .collect();
-    let named = lift::lifted(labels, &hits).into_iter().filter_map(|id| Some((id, fict::part_set(id)?)));
-    named.filter(|n| n.1.count_ones() > 1).collect()
-}
-
 /// What stands out of a part where it changed; where the artifact does not touch it, of all of it.
-fn predicates(gauge: &Gauge, subject: &Subject) -> Vec<Vec<&'static str>> {
-    let mut found = gauge.findings(subject.concept.id, true);
+fn predicates(gauge: &Gauge, concept: &'static str) -> Vec<Vec<&'static str>> {
+    let mut found = gauge.findings(concept, true);
     if found.is_empty() {
-        found = gauge.findings(subject.concept.id, false);
+        found = gauge.findings(concept, false);
     }
     found.retain(Finding::stands_out);
     found.sort_by(|a, b| b.z().abs().total_cmp(&a.z().abs()));
-    let plural = is_plural(subject.concept.id);
+    let plural = is_plural(concept);
     let mut said: Vec<&str> = vec![];
     let mut all = vec![];
     for f in found {
@@ -374,11 +339,11 @@ fn usual_traits(gauge: &Gauge, concept: &'static str) -> Vec<&'static str> {
     traits
 }
 
-/// Where a list of names ends.
+/// Where a list of names ends, and which of the subjects are in it, a bit each.
 struct List {
     behind: Place,
     plural: bool,
-    names: usize,
+    named: usize,
 }
 
 /// A graph being laid.
@@ -402,65 +367,75 @@ impl Laid<'_> {
         from.iter().try_for_each(|f| self.join(*f, text, to))
     }
 
-    fn name(&mut self, from: Place, subject: &Subject, to: Place) -> Result<()> {
-        let name = Name { text: subject.concept.en, parts: subject.parts, weight: subject.weight, marked: self.marked };
-        self.s.name(self.t, from, name, to)
+    /// A name, and the place behind it.
+    fn name(&mut self, from: Place, concept: &Concept, weight: f32) -> Result<Place> {
+        let to = self.s.place();
+        let parts = fict::part_set(concept.id).unwrap_or(0);
+        self.s.name(self.t, from, Name { text: concept.en, parts, weight, marked: self.marked }, to)?;
+        Ok(to)
     }
 
-    /// One, two or three names, but at most `most`.
-    fn list(&mut self, from: Place, subjects: &[&Subject], most: usize) -> Result<Vec<List>> {
-        let one = [self.s.place(), self.s.place()];
-        for s in subjects {
-            self.name(from, s, one[usize::from(is_plural(s.concept.id))])?;
+    /// `count` names (1 to [`NAMES`]) of `subjects[some]`, in any order; `then` is called for each order.
+    fn names(
+        &mut self,
+        from: Place,
+        (subjects, some): (&[Subject], &[usize]),
+        count: usize,
+        then: &mut impl FnMut(&mut Self, List) -> Result<()>,
+    ) -> Result<()> {
+        // What leads to the second and the third name.
+        let links: &[&str] = if count == 3 { &[", the", " and the"] } else { &[" and the"] };
+        let mut open = vec![(from, 0usize)];
+        for nth in 0..count {
+            let mut next = vec![];
+            for (place, named) in open {
+                let place = if nth == 0 { place } else { self.say(place, links[nth - 1])? };
+                for i in some.iter().filter(|i| named >> **i & 1 == 0) {
+                    next.push((self.name(place, subjects[*i].concept, subjects[*i].weight)?, named | 1 << i));
+                }
+            }
+            open = next;
         }
-        let mut all = vec![List { behind: one[0], plural: false, names: 1 }, List { behind: one[1], plural: true, names: 1 }];
-        if most > 1 && subjects.len() > 1 {
-            let (the, two) = (self.s.place(), self.s.place());
-            self.join_all(&one, " and the", the)?;
-            subjects.iter().try_for_each(|s| self.name(the, s, two))?;
-            all.push(List { behind: two, plural: true, names: 2 });
+        for (behind, named) in open {
+            let plural = count > 1 || subjects.iter().enumerate().any(|(i, s)| named >> i & 1 == 1 && is_plural(s.concept.id));
+            then(self, List { behind, plural, named })?;
         }
-        if most > 2 && subjects.len() > 2 {
-            let (second, two, third, three) = (self.s.place(), self.s.place(), self.s.place(), self.s.place());
-            self.join_all(&one, ", the", second)?;
-            subjects.iter().try_for_each(|s| self.name(second, s, two))?;
-            self.join(two, " and the", third)?;
-            subjects.iter().try_for_each(|s| self.name(third, s, three))?;
-            all.push(List { behind: three, plural: true, names: 3 });
-        }
-        Ok(all)
+        Ok(())
     }
 
     /// One sentence about a part and what stands out there.
-    fn measured(&mut self, from: Place, subjects: &[Subject], next: Place) -> Result<()> {
-        for s in subjects.iter().filter(|s| !s.predicates.is_empty()) {
-            let (the, behind) = (self.say(from, " The")?, self.s.place());
-            self.name(the, s, behind)?;
-            for (i, forms) in s.predicates.iter().enumerate() {
-                let said = self.s.place();
-                for form in forms {
-                    self.join(behind, &format!(" {form}"), said)?;
-                }
-                self.join(said, ".", next)?;
-                for more in s.predicates.iter().skip(i + 1).flatten() {
-                    let both = self.say(said, &format!(" and {more}"))?;
-                    self.join(both, ".", next)?;
-                }
+    fn measured(&mut self, from: Place, subject: &Subject, next: Place) -> Result<()> {
+        let the = self.say(from, " The")?;
+        let behind = self.name(the, subject.concept, subject.weight)?;
+        for (i, forms) in subject.predicates.iter().enumerate() {
+            let said = self.s.place();
+            for form in forms {
+                self.join(behind, &format!(" {form}"), said)?;
+            }
+            self.join(said, ".", next)?;
+            for more in subject.predicates.iter().skip(i + 1).flatten() {
+                let both = self.say(said, &format!(" and {more}"))?;
+                self.join(both, ".", next)?;
             }
         }
         Ok(())
     }
 
-    /// One of `forms` about parts where nothing stands out; it ends at the first of `next` if it names one, at the second if two, and names
-    /// no more than there are.
-    fn unmeasured(&mut self, from: Place, subjects: &[Subject], forms: &[&str], next: &[Place]) -> Result<()> {
-        let unmeasured: Vec<&Subject> = subjects.iter().filter(|s| s.predicates.is_empty()).collect();
-        for form in forms.iter().filter(|_| !unmeasured.is_empty()) {
+    /// One of `forms` about `count` of `subjects[some]`; it ends at `next`, which is told whom it named.
+    fn lists(
+        &mut self,
+        from: Place,
+        forms: &[&str],
+        (subjects, some): (&[Subject], &[usize]),
+        count: usize,
+        next: impl Fn(usize) -> Place,
+    ) -> Result<()> {
+        for form in forms {
             let Some((before, after)) = form.split_once("{x}") else { continue };
             let the = self.say(from, if before.is_empty() { " The".into() } else { format!(" {before}the") }.as_str())?;
-            for list in self.list(the, &unmeasured, next.len())? {
-                self.join(list.behind, &after.replace("{was}", if list.plural { "were" } else { "was" }), next[list.names - 1])?;
-            }
+            self.names(the, (subjects, some), count, &mut |s, list| {
+                s.join(list.behind, &after.replace("{was}", if list.plural { "were" } else { "was" }), next(list.named))
+            })?;
         }
         Ok(())
     }
@@ -539,20 +514,6 @@ mod tests {
             assert!(said(Band::Inconclusive, 0.6, 5).all(|(a, _)| !claims_signs(&a) && !a.contains("his fits") && !a.contains("hange")));
             assert!(said(Band::Signs, 0.9, 5).all(|(a, marks)| claims_signs(&a) && (marks > 0) == task.has_masks()));
         }
-    }
-
-    #[test]
-    fn a_face_changed_all_over_is_named_as_one_and_a_part_as_itself() {
-        let labels = fict::part_labels(&mean_mesh(448.0), 448, 448);
-        let named = |ids: &[&str]| {
-            let set = ids.iter().fold(0, |s, id| s | fict::part_set(id).unwrap());
-            let seen: Vec<f32> = (0..PARTS).map(|l| if set >> l & 1 == 1 { 0.9 } else { 0.1 }).collect();
-            lifted(&labels, &seen).into_iter().map(|l| l.0).collect::<Vec<_>>()
-        };
-        assert_eq!(named(&["face"]), ["face"]);
-        assert_eq!(named(&["inner_face", "left_jaw"]), ["inner_face"]);
-        assert_eq!(named(&["left_eyebrow", "right_eyebrow", "chin"]), ["eyebrows"]);
-        assert!(named(&["left_cheek"]).is_empty() && named(&[]).is_empty());
     }
 
     #[test]

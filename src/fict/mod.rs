@@ -109,6 +109,11 @@ pub fn part_set(id: &str) -> Option<Set> {
     Depth::Parts.set(id)
 }
 
+/// The concept whose parts are just these; `None` where no one concept has them.
+pub fn concept_of(parts: Set) -> Option<&'static str> {
+    concepts().find(|c| part_set(c.id) == Some(parts)).map(|c| c.id)
+}
+
 /// Label map of the parts, row-major, `width` × `height`, [`BACKGROUND`] elsewhere.
 ///
 /// `mesh` is the 478-point mesh `[x, y, z]` in pixels of the wanted frame (z unused). A mesh with too few points gives an
@@ -177,6 +182,16 @@ pub(crate) mod tests {
                 [side / 2.0 + (v[0] - 0.43) * scale, side / 2.0 + (v[1] - 0.5) * scale, v[2] * scale]
             })
             .collect()
+    }
+
+    #[test]
+    fn a_concept_is_known_by_its_parts() {
+        for c in concepts() {
+            let parts = part_set(c.id).unwrap();
+            assert_eq!(concept_of(parts).and_then(part_set), Some(parts), "{}", c.id);
+        }
+        let two = part_set("nose_tip").unwrap() | part_set("chin").unwrap();
+        assert_eq!([concept_of(0), concept_of(two)], [None; 2]);
     }
 
     #[test]

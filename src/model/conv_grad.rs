@@ -10,6 +10,7 @@ use burn::backend::ops::{ConvOptions, FloatTensorOps, ModuleOps};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{DType, Tensor, TensorData};
+#[cfg(feature = "gpu")]
 use burn_cubecl::CubeBackend;
 use burn_flex::FlexTensor;
 
@@ -22,7 +23,7 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, options: ConvOptions<2>) -> Tenso
 }
 
 /// A convolution and its two derivatives.
-#[backend_extension(Flex, Cube, Autodiff: cfg(feature = "native"))]
+#[backend_extension(Flex, Cube: cfg(feature = "gpu"), Autodiff: cfg(feature = "native"))]
 pub trait ConvGradOps: Backend {
     /// The convolution.
     fn conv_forward(x: FloatTensor<Self>, weight: FloatTensor<Self>, options: ConvOptions<2>) -> FloatTensor<Self>;
@@ -38,6 +39,7 @@ pub trait ConvGradOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
+#[cfg(feature = "gpu")]
 impl ConvGradOps for CubeBackend {
     fn conv_forward(x: FloatTensor<Self>, weight: FloatTensor<Self>, options: ConvOptions<2>) -> FloatTensor<Self> {
         Self::conv2d(x, weight, None, options)

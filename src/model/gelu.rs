@@ -10,6 +10,7 @@ use burn::backend::ops::ActivationOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{DType, Tensor};
+#[cfg(feature = "gpu")]
 use burn_cubecl::CubeBackend;
 use burn_flex::FlexTensor;
 
@@ -19,7 +20,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 /// GELU and its derivative.
-#[backend_extension(Flex, Cube, Autodiff: cfg(feature = "native"))]
+#[backend_extension(Flex, Cube: cfg(feature = "gpu"), Autodiff: cfg(feature = "native"))]
 pub trait GeluOps: Backend {
     /// x·Φ(x).
     fn fast_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -27,6 +28,7 @@ pub trait GeluOps: Backend {
     fn fast_gelu_backward(x: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
+#[cfg(feature = "gpu")]
 impl GeluOps for CubeBackend {
     fn fast_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::gelu(x)

@@ -6,6 +6,7 @@
 
 use super::lm_cache::KvCache;
 use super::lm_cpu;
+#[cfg(feature = "gpu")]
 use super::lm_gpu;
 use super::lm_parts::{Added, Lora, Norm, Positions, indices};
 use crate::config::ModelConfig;
@@ -170,6 +171,7 @@ impl Lm {
         if let Some(hidden) = lm_cpu::forward(self, &x, cache)? {
             return Ok(hidden);
         }
+        #[cfg(feature = "gpu")]
         if let Some(hidden) = lm_gpu::step(self, &x, cache)? {
             cache.len += t;
             return Ok(hidden);
@@ -201,6 +203,7 @@ impl Lm {
     /// Scores `[b, t, vocab + added]` of the next token, from hidden states `[b, t, dim]`. Only hand over the positions
     /// whose scores are needed: the head is the largest matrix of the model.
     pub fn logits(&self, hidden: Tensor<3>) -> Tensor<3> {
+        #[cfg(feature = "gpu")]
         if let Some(scores) = lm_gpu::logits(self, &hidden) {
             return scores;
         }

@@ -1,5 +1,6 @@
 //! The key-value cache of the language model: preallocated, so that no buffer grows while it writes.
 
+#[cfg(feature = "gpu")]
 use super::lm_gpu;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -17,6 +18,7 @@ pub(super) const LENGTH_STEP: usize = 16;
 pub struct KvCache {
     pub(super) layers: Vec<[Option<Tensor<4>>; 2]>,
     /// Cosines and sines of every position, `[capacity, head]`, where a GPU's kernels read them.
+    #[cfg(feature = "gpu")]
     table: Option<Tensor<2>>,
     pub(super) capacity: usize,
     pub(super) len: usize,
@@ -28,7 +30,13 @@ impl KvCache {
         let capacity = cfg.lm_context.next_multiple_of(LENGTH_STEP);
         let zeros = || Some(Tensor::zeros([batch, cfg.lm_kv_heads, capacity, cfg.lm_head_dim()], device));
         let layers = (0..cfg.lm_layers).map(|_| [zeros(), zeros()]).collect();
-        Self { layers, table: lm_gpu::table(cfg, capacity, device), capacity, len: 0 }
+        Self {
+            layers,
+            #[cfg(feature = "gpu")]
+            table: lm_gpu::table(cfg, capacity, device),
+            capacity,
+            len: 0,
+        }
     }
 
     /// Positions that are filled.
@@ -52,22 +60,26 @@ impl KvCache {
     }
 
     /// See the field.
+    #[cfg(feature = "gpu")]
     pub(super) fn table(&self) -> Option<Tensor<2>> {
         self.table.clone()
     }
 
     /// Positions that there is room for.
+    #[cfg(feature = "gpu")]
     pub(super) fn capacity(&self) -> usize {
         self.capacity
     }
 
     /// Whether it belongs to one sequence of that model.
+    #[cfg(feature = "gpu")]
     pub(super) fn fits(&self, cfg: &ModelConfig) -> bool {
         let shape = [1, cfg.lm_kv_heads, self.capacity, cfg.lm_head_dim()];
         self.layers.len() == cfg.lm_layers && self.layers.iter().flatten().flatten().all(|t| t.dims() == shape)
     }
 
     /// Keys and values of a layer, `[batch, kv, capacity, head]`, for a kernel that writes into them in place.
+    #[cfg(feature = "gpu")]
     pub(super) fn whole(&self, layer: usize) -> Result<[Tensor<4>; 2]> {
         match self.layers.get(layer) {
             Some([Some(keys), Some(values)]) => Ok([keys.clone(), values.clone()]),

@@ -15,6 +15,7 @@ mod lite_grad;
 pub mod lm;
 pub mod lm_cache;
 mod lm_cpu;
+#[cfg(feature = "gpu")]
 mod lm_gpu;
 mod lm_parts;
 pub mod mask_decoder;

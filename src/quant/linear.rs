@@ -6,6 +6,7 @@
 
 use super::cpu::Packed;
 use super::format::{BLOCK, Blocks};
+#[cfg(feature = "gpu")]
 use super::gpu::{self, GpuWeight};
 use super::op::block_mm;
 use burn::backend::Flex;
@@ -21,6 +22,7 @@ pub enum BlockLinear {
     /// Packed blocks, constant.
     Packed(PackedWeight),
     /// Packed blocks on a GPU, constant.
+    #[cfg(feature = "gpu")]
     Gpu(GpuWeight),
 }
 
@@ -53,6 +55,7 @@ impl BlockLinear {
 
     /// A layer that keeps its blocks packed on the device.
     pub fn packed(blocks: Blocks, device: &Device) -> Self {
+        #[cfg(feature = "gpu")]
         if gpu::runs_on(device) {
             return Self::Gpu(GpuWeight::new(&blocks, device));
         }
@@ -87,6 +90,7 @@ impl BlockLinear {
                 let [rows, n] = w.words.dims();
                 [rows * 32 / w.bits, n]
             }
+            #[cfg(feature = "gpu")]
             Self::Gpu(w) => [w.k, w.n],
         }
     }
@@ -102,6 +106,7 @@ impl BlockLinear {
         match self {
             Self::Float(w) => burn::tensor::module::linear(x, w.weight.val(), None),
             Self::Packed(w) => packed(x, &|x| w.forward(x)),
+            #[cfg(feature = "gpu")]
             Self::Gpu(w) => packed(x, &|x| w.forward(x)),
         }
     }
@@ -111,6 +116,7 @@ impl BlockLinear {
         match self {
             Self::Float(w) => w.weight.val().select(1, ids).transpose(),
             Self::Packed(w) => w.columns(ids).transpose(),
+            #[cfg(feature = "gpu")]
             Self::Gpu(w) => w.columns(ids),
         }
     }
@@ -118,8 +124,8 @@ impl BlockLinear {
     /// The packed weight as the CPU kernels read it, without a copy; `None` if it is float, or not on the CPU.
     pub fn on_cpu(&self) -> Option<CpuWeight> {
         match self {
-            Self::Float(_) | Self::Gpu(_) => None,
             Self::Packed(w) => CpuWeight::of(w),
+            _ => None,
         }
     }
 
@@ -129,6 +135,7 @@ impl BlockLinear {
         let weight = match self {
             Self::Float(w) => w.weight.val(),
             Self::Packed(w) => w.expand(),
+            #[cfg(feature = "gpu")]
             Self::Gpu(w) => w.expand(),
         };
         let dims = weight.dims();

@@ -5,10 +5,12 @@
 
 pub mod cpu;
 pub mod format;
+#[cfg(feature = "gpu")]
 pub(crate) mod gpu;
 pub mod linear;
 mod op;
 
 pub use format::{BLOCK, Blocks};
+#[cfg(feature = "gpu")]
 pub use gpu::{GpuForm, GpuWeight, self_test, set_gpu_form};
 pub use linear::BlockLinear;

@@ -1,18 +1,22 @@
 //! The product with a packed weight as an own operation of burn's backends: one signature, a CPU arm ([`super::cpu`]) and a
-//! GPU arm ([`super::gpu`]).
+//! GPU arm (`super::gpu`, where the build has it).
 //!
 //! No derivative exists here: a layer on an autodiff device never calls this operation, see [`super::linear`].
 
-use super::{cpu, gpu};
+use super::cpu;
+#[cfg(feature = "gpu")]
+use super::gpu;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{DType, Int, Shape, Tensor, TensorData};
-use burn_cubecl::CubeBackend;
-use burn_cubecl::kernel::into_contiguous;
+#[cfg(feature = "gpu")]
+use burn::tensor::DType;
+use burn::tensor::{Int, Shape, Tensor, TensorData};
+#[cfg(feature = "gpu")]
+use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 use burn_flex::FlexTensor;
 
 /// Products with packed weights.
-#[backend_extension(Flex, Cube)]
+#[backend_extension(Flex, Cube: cfg(feature = "gpu"))]
 pub trait BlockOps: Backend {
     /// `x [m, k] · W [k, n] → [m, n]`, all f32. `words [k · bits / 32, n]` i32 bit patterns, `scales [k / 32, n]`,
     /// `mins [k / 32, n]` (not read for 8 bits; hand in the scales), `bits` 4 or 8.
@@ -52,6 +56,7 @@ impl BlockOps for Flex {
     }
 }
 
+#[cfg(feature = "gpu")]
 impl BlockOps for CubeBackend {
     fn block_mm(
         x: FloatTensor<Self>,

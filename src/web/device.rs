@@ -4,9 +4,7 @@
 
 use crate::error::{DeviceFault, Error, Result};
 use crate::quant::cpu::share;
-use crate::quant::{GpuForm, self_test, set_gpu_form};
-use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use js_sys::{Function, Promise, Reflect};
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
@@ -73,15 +71,15 @@ pub async fn choose(wish: &str) -> Result<Chosen> {
     if adapter.fallback && !demanded {
         return Ok(Chosen::cpu("fallback_adapter"));
     }
-    // The first touch of the GPU must be this asynchronous call: a tensor made earlier would start the device by blocking.
-    let device = match Device::wgpu_options().init_async().await {
-        Ok(device) => device,
-        Err(e) => return give_up(DeviceFault::Unavailable, "no_device", &format!("{e:?}")),
-    };
-    match prove(&device, adapter.fallback).await {
-        Ok(()) => Ok(Chosen { device, kind: "gpu", name: adapter.name, reason: if demanded { "chosen" } else { "self_test_passed" } }),
-        Err(e) => give_up(DeviceFault::SelfTest, "self_test", &e.to_string()),
+    #[cfg(feature = "gpu")]
+    match super::gpu::start(adapter.fallback).await {
+        Ok(device) => Ok(Chosen { device, kind: "gpu", name: adapter.name, reason: if demanded { "chosen" } else { "self_test_passed" } }),
+        Err(Error::Device { fault: DeviceFault::SelfTest, detail }) => give_up(DeviceFault::SelfTest, "self_test", &detail),
+        Err(e) => give_up(DeviceFault::Unavailable, "no_device", &e.to_string()),
     }
+    // The page fetches the engine without kernels for a GPU where there is no adapter; one that came since is not used.
+    #[cfg(not(feature = "gpu"))]
+    give_up(DeviceFault::Unavailable, "no_device", &format!("{}: this engine computes on the processor", adapter.name))
 }
 
 /// Asks the browser for an adapter. Through reflection, because the bindings of WebGPU are not stable.
@@ -97,42 +95,4 @@ async fn probe() -> Option<Adapter> {
     let flag = |object: &JsValue| get(object, "isFallbackAdapter").and_then(|v| v.as_bool()).unwrap_or(false);
     let name = [text("vendor"), text("architecture")].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
     Some(Adapter { fallback: flag(&info) || flag(&adapter), name: if name.is_empty() { "WebGPU".into() } else { name } })
-}
-
-/// Largest difference that the device may show on the probes, whose values are of order one.
-const TOLERANCE: f32 = 1e-3;
-
-/// Every own kernel, and a product and a softmax of burn's, against the host. A software adapter takes the kernels without
-/// barriers; a GPU takes those that share a sum in a workgroup, and the others where it computes these wrongly.
-async fn prove(device: &Device, software: bool) -> Result<()> {
-    plain(device).await?;
-    let forms = if software { [GpuForm::Threads].as_slice() } else { &[GpuForm::Split, GpuForm::Threads] };
-    let mut last = Ok(());
-    for form in forms {
-        set_gpu_form(*form);
-        match self_test(device).await?.into_iter().find(|(_, error)| error.is_nan() || *error > TOLERANCE) {
-            None => return Ok(()),
-            Some((name, error)) => last = Err(Error::device(DeviceFault::SelfTest, format!("{name} differs by {error} ({form:?})"))),
-        }
-        log::warn!("{last:?}");
-    }
-    last
-}
-
-/// The same plain computation on the device and on the CPU.
-async fn plain(device: &Device) -> Result<()> {
-    let values = |device: &Device| {
-        let wave = |n: usize, f: f32| (0..n).map(|i| (i as f32 * f).sin()).collect::<Vec<f32>>();
-        let x = Tensor::<2>::from_data(TensorData::new(wave(3 * 64, 0.37), [3, 64]), device);
-        let w = Tensor::<2>::from_data(TensorData::new(wave(64 * 96, 0.11), [64, 96]), device);
-        softmax(x.matmul(w), 1)
-    };
-    let gpu = crate::analyze::read_back(values(device)).await?;
-    let cpu = crate::analyze::read_back(values(&Device::flex())).await?;
-    let worst = gpu.iter().zip(&cpu).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    if gpu.len() == cpu.len() && worst <= TOLERANCE && gpu.iter().all(|v| v.is_finite()) {
-        Ok(())
-    } else {
-        Err(Error::device(DeviceFault::SelfTest, format!("largest difference {worst} from the CPU")))
-    }
 }

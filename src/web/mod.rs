@@ -3,6 +3,8 @@
 
 mod device;
 mod digest;
+#[cfg(feature = "gpu")]
+mod gpu;
 pub mod kernels;
 pub mod threads;
 

@@ -238,7 +238,8 @@ function bytesIn(chunks) {
 /** What a first visit downloads of code: the page's engine beside the peer's. Brotli at its best level, as a host would store it. */
 export async function size(dist, ort, log, known = {}) {
   const files = [
-    ['facext', 'wasm', join(dist, 'assets'), /\.wasm\b.*\.gz$|\.wasm$/],
+    ['facext', 'wasm, CPU only', join(dist, 'assets'), /^facext_cpu\.wasm/],
+    ['facext', 'wasm with WebGPU', join(dist, 'assets'), /^facext_bg\.wasm/],
     ['facext', 'JavaScript of page and worker', join(dist, 'assets'), /\.js$/],
     ['onnxruntime-web', 'wasm, CPU only', ort, /^ort-wasm-simd-threaded\.wasm$/],
     ['onnxruntime-web', 'wasm with WebGPU', ort, /^ort-wasm-simd-threaded\.asyncify\.wasm$/],

@@ -1,6 +1,6 @@
 // Builds the npm package `facext` into ../dist-npm: the element, the engine, the worker and the wasm, with types and manifest.
 //
-//   node pack/build.mjs      FACEXT_PKG  directory of the wasm-bindgen output (default pkg)
+//   node pack/build.mjs      FACEXT_PKG  directory of the wasm-bindgen output (default pkg, and pkg-cpu)
 //                            FACEXT_NPM  output directory (default ../dist-npm)
 //
 // esbuild, not Vite: it leaves `new URL('./worker.js', import.meta.url)` alone, which is what the consumers' bundlers look for.
@@ -13,6 +13,8 @@ import { zippedWasm } from './zip.mjs';
 
 const www = fileURLToPath(new URL('..', import.meta.url));
 const pkg = resolve(www, process.env.FACEXT_PKG ?? 'pkg');
+// The tests' engine stands for both.
+const pkgCpu = resolve(www, process.env.FACEXT_PKG ?? 'pkg-cpu');
 const out = resolve(www, process.env.FACEXT_NPM ?? '../dist-npm');
 const dist = join(out, 'dist');
 const bin = (name, file, ...args) => execFileSync(process.execPath, [join(www, 'node_modules', name, file), ...args], { cwd: www, stdio: ['ignore', 'ignore', 'inherit'] });
@@ -30,7 +32,7 @@ const common = {
   legalComments: 'eof',
   logLevel: 'warning',
   outdir: dist,
-  alias: { '#pkg': pkg, '#assets': join(www, 'src/assets-pack.ts'), '#lazy': join(www, 'src/lazy-pack.ts') },
+  alias: { '#pkg': pkg, '#pkg-cpu': pkgCpu, '#assets': join(www, 'src/assets-pack.ts'), '#lazy': join(www, 'src/lazy-pack.ts') },
 };
 // The chunks lie beside the entries, because the URLs of worker and wasm are relative to whichever file holds them.
 await build({
@@ -41,7 +43,8 @@ await build({
   inject: [join(www, 'pack/ssr.ts')],
 });
 await build({ ...common, entryPoints: { worker: 'src/worker.ts' } });
-cpSync(zippedWasm(pkg), join(dist, 'facext_bg.wasm.gz'));
+cpSync(zippedWasm(pkg, 'facext_bg'), join(dist, 'facext_bg.wasm.gz'));
+cpSync(zippedWasm(pkgCpu, 'facext_cpu'), join(dist, 'facext_cpu.wasm.gz'));
 
 // Types: those of the engine as the compiler writes them, those of the element from the hand-written files beside this one.
 bin('typescript', 'bin/tsc', '-p', 'pack/tsconfig.json', '--outDir', join(dist, 'types'));

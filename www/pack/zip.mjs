@@ -4,10 +4,10 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
-/** Path of `facext_bg.wasm.gz` beside the wasm of a wasm-bindgen output; made again when the wasm is newer. */
-export function zippedWasm(pkg) {
+/** Path of `NAME.wasm.gz` beside the wasm of a wasm-bindgen output; made again when the wasm is newer. */
+export function zippedWasm(pkg, name) {
   const from = join(pkg, 'facext_bg.wasm');
-  const to = `${from}.gz`;
+  const to = join(pkg, `${name}.wasm.gz`);
   if (existsSync(from) && !(existsSync(to) && statSync(to).mtimeMs >= statSync(from).mtimeMs)) writeFileSync(to, gzipSync(readFileSync(from), { level: 9 }));
   return to;
 }

@@ -36,7 +36,7 @@ type Saving = Awaited<ReturnType<typeof saving>>;
  *
  * @tag facext-analyzer
  * @attr {string} weights-base - Directory of the weights; default `weights/` in `asset-base` if that is set, else beside the page.
- * @attr {string} asset-base - Directory of `worker.js` and `facext_bg.wasm.gz`; default: where the bundler put them.
+ * @attr {string} asset-base - Directory of `worker.js`, `facext_bg.wasm.gz` and `facext_cpu.wasm.gz`; default: where the bundler put them.
  * @attr {"auto"|"cpu"|"gpu"} device - What computes.
  * @attr {string} src - Address of a photo that the person is asked about.
  * @attr {"en"|"zh"} lang - Language; default: that of the nearest element that has one.

@@ -17,7 +17,7 @@ const LINGER_MS = 1500;
 export interface EngineOptions {
   /** Directory of the weights, relative to the page. Default: `weights/` in `assetBase` if that is given, else beside the page. */
   weightsBase?: string;
-  /** Directory that holds `worker.js` and `facext_bg.wasm.gz`, relative to the page. Default: where the bundler put them. */
+  /** Directory that holds `worker.js`, `facext_bg.wasm.gz` and `facext_cpu.wasm.gz`, relative to the page. Default: where the bundler put them. */
   assetBase?: string;
   /** `auto`, `cpu` or `gpu`. */
   device?: string;
@@ -49,7 +49,7 @@ export function createSession(options: EngineOptions = {}): Client {
   let shared = sessions.get(key);
   if (!shared) {
     const urls = assetUrls(assetBase);
-    shared = { session: new Session({ spawn: () => spawnWorker(urls.worker), wasmUrl: urls.wasm, weightsBase, device }), clients: new Set() };
+    shared = { session: new Session({ spawn: () => spawnWorker(urls.worker), wasm: urls.wasm, weightsBase, device }), clients: new Set() };
     sessions.set(key, shared);
   }
   clearTimeout(shared.end);

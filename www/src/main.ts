@@ -37,5 +37,5 @@ for (const link of document.querySelectorAll<HTMLAnchorElement>('nav a[hreflang]
 }
 if (element) showGallery(element, words);
 define();
-workOffline(() => !element?.photo && (element?.state === 'needed' || element?.state === 'ready'));
+workOffline(() => !element?.photo && (element?.state === 'needed' || element?.state === 'ready'), element?.getAttribute('device') ?? 'auto');
 void sharedPhoto().then((photo) => photo && element?.open(photo), () => {});

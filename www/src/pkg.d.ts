@@ -5,6 +5,16 @@ declare module '#pkg/facext.js' {
   export const Engine: import('./protocol').EngineModule['Engine'];
   export const helpers: import('./protocol').EngineModule['helpers'];
 }
+declare module '#pkg-cpu/facext.js' {
+  const engine: import('./protocol').EngineModule;
+  export default engine.default;
+  export const Engine: import('./protocol').EngineModule['Engine'];
+  export const helpers: import('./protocol').EngineModule['helpers'];
+}
+declare module '#wasm-cpu?url' {
+  const url: string;
+  export default url;
+}
 declare module '#wasm?url' {
   const url: string;
   export default url;

@@ -4,6 +4,7 @@
  * The engine half mirrors the Rust crate's web bindings; the page never computes any of it. Coordinates are pixels of the
  * upright photo (EXIF orientation applied, origin top left) everywhere.
  */
+import type { EngineName } from './choice';
 import type { HelpersPlan, Program } from './threads';
 
 /** `[x, y, width, height]` in pixels of the upright photo. */
@@ -221,8 +222,10 @@ export type ProgressEvent =
 export type WorkerEvent = EngineEvent | ProgressEvent;
 
 export interface PrepareArgs {
-  /** Absolute URL of the wasm file, or what an earlier worker compiled. */
-  wasm: string | Program;
+  /** Absolute URLs of the wasm files. */
+  wasm: Record<EngineName, string>;
+  /** What an earlier worker compiled; then no wasm is fetched. */
+  program?: Program;
   /** How many threads the engine may have. */
   threads: number;
   /** Absolute URL of the weights directory, with a trailing slash. */
@@ -233,6 +236,8 @@ export interface PrepareArgs {
 
 /** Page to worker. */
 export type Call =
+  /** Loads the script of that engine and does nothing with it. */
+  | { id: number; type: 'warm'; engine: EngineName }
   | { id: number; type: 'prepare'; args: PrepareArgs }
   | { id: number; type: 'measure' }
   | { id: number; type: 'load' }

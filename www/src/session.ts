@@ -7,17 +7,20 @@
  * already loaded stands by, and the compiled wasm and the manifest are kept here: a replacement needs no network.
  */
 import { Fault, isFatal, throwIfAborted, toFault } from './fault';
+import type { EngineName } from './choice';
 import { threadsHere } from './threads';
 import type { Call, DeviceInfo, Opened, PartMap, PrepareArgs, Prepared, Ready, Region, Reply, Report, Request, WorkerEvent } from './protocol';
 
 /** How long a worker may take to obey a stop before it is terminated; the rest of the 200 ms is for the page. */
 const STOP_GRACE_MS = 120;
+/** How long readiness may wait for the spare worker. */
+const SPARE_MS = 2000;
 
 export interface SessionOptions {
   /** Makes one worker. A function, because each bundler wants to see the `new Worker(...)` in its own way. */
   spawn(): Worker;
-  /** Absolute URL of the wasm file. */
-  wasmUrl: string;
+  /** Absolute URLs of the wasm files. */
+  wasm: Record<EngineName, string>;
   /** Absolute URL of the weights directory. */
   weightsBase: string;
   /** `auto`, `cpu` or `gpu`. */
@@ -144,6 +147,8 @@ export class Session {
   /** Uses another device from the next call on. */
   useDevice(device: string): void {
     this.options.device = device;
+    // The engine for the processor alone knows no other device.
+    if (device !== 'cpu' && this.prepared?.program.engine === 'cpu') this.prepared = null;
     this.drop(new Fault('cancelled'));
   }
 
@@ -199,11 +204,11 @@ export class Session {
   private async reachPrepared(options: CallOptions): Promise<Prepared> {
     if (this.prepared && this.level !== 'none') return this.prepared;
     const args: PrepareArgs = {
-      wasm: this.prepared?.program ?? this.options.wasmUrl,
+      wasm: this.options.wasm,
       threads: this.threads,
       weightsBase: this.options.weightsBase,
       device: this.options.device,
-      ...(this.prepared ? { manifest: this.prepared.manifest } : {}),
+      ...(this.prepared ? { manifest: this.prepared.manifest, program: this.prepared.program } : {}),
     };
     this.prepared = (await this.call({ type: 'prepare', args }, options)) as Prepared;
     this.level = 'prepared';
@@ -222,7 +227,7 @@ export class Session {
     // Another client of this session that asks from now on has nothing to download.
     prepared.missing = 0;
     this.level = 'loaded';
-    this.standBy();
+    await this.standBy(prepared.program.engine);
     return this.loaded;
   }
 
@@ -279,15 +284,24 @@ export class Session {
     return worker;
   }
 
-  /** Keeps a second worker with its script loaded, so that a replacement asks nothing of the network. */
-  private standBy(): void {
-    if (this.disposed || this.spare) return;
+  /**
+   * Keeps a second worker with its scripts loaded, so that a replacement asks nothing of the network. Over when they are, or when it takes too
+   * long: nothing shall be fetched once the model is ready.
+   */
+  private standBy(engine: EngineName): Promise<void> {
+    if (this.disposed || this.spare) return Promise.resolve();
     const spare = this.options.spawn();
-    spare.onerror = (event) => {
-      event.preventDefault();
-      if (this.spare === spare) this.spare = null;
-    };
     this.spare = spare;
+    return new Promise((resolve) => {
+      setTimeout(resolve, SPARE_MS);
+      spare.onmessage = () => resolve();
+      spare.onerror = (event) => {
+        event.preventDefault();
+        if (this.spare === spare) this.spare = null;
+        resolve();
+      };
+      spare.postMessage({ id: 0, type: 'warm', engine } satisfies Call);
+    });
   }
 
   private receive(reply: Reply): void {

@@ -6,13 +6,13 @@
  * same module on the same memory (`helper.ts`). Nothing of this is needed: where a step fails, the file is compiled as it is.
  */
 import { trusted } from './spawn';
-import { HELPER, type HelpersPlan, type HelperStart, type Program, type Shared } from './threads';
+import { HELPER, type Compiled, type HelpersPlan, type HelperStart, type Shared } from './threads';
 
 /** 1 GiB; as in `build.rs`. */
 const MOST_PAGES = 16384;
 
 /** With a shared memory, if that can be done. */
-export async function compiled(wasm: Uint8Array<ArrayBuffer>): Promise<Program> {
+export async function compiled(wasm: Uint8Array<ArrayBuffer>): Promise<Compiled> {
   try {
     const { bytes, ...shared } = withSharedMemory(wasm);
     return { module: await WebAssembly.compile(bytes), shared };

@@ -5,11 +5,12 @@
  * program's own files alone. A browser refuses workers of another origin (a script from a CDN), so there a blob of one line imports
  * the real one.
  */
+import type { EngineName } from './choice';
 
 /** Absolute URLs of this program's own files. */
 export interface AssetUrls {
   worker: string;
-  wasm: string;
+  wasm: Record<EngineName, string>;
 }
 
 interface Policy {

@@ -2,11 +2,17 @@
  * Whether the engine may have more threads than one: where the page is isolated from other sites (COOP and COEP) and may share memory.
  * What that takes is loaded only then (`shared-memory.ts`, `helper.ts`).
  */
+import type { EngineName } from './choice';
 
 /** A compiled wasm, and what its owner must know if its memory is shared. */
-export interface Program {
+export interface Compiled {
   module: WebAssembly.Module;
   shared?: Shared;
+}
+
+/** With the name of its engine, whose script goes with it. */
+export interface Program extends Compiled {
+  engine: EngineName;
 }
 
 export interface Shared {

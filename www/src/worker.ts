@@ -1,19 +1,25 @@
 /**
  * The module worker that owns the engine: nothing heavy ever runs on the page's thread.
  *
- * Steps: `prepare` (compile the wasm, read the manifest, choose the device, measure what is missing) → `load` (weights in, engine built) →
+ * Steps: `prepare` (choose and compile the wasm, read the manifest, choose the device, measure what is missing) → `load` (weights in, engine built) →
  * `open` a photo → `analyze` it, any number of times. After `load` it asks nothing of any network. A wasm panic may leave a promise that
  * never settles, so the worker also reports uncaught errors as a crash: the page then replaces the whole worker.
  *
  * Started by another such worker under the name of a helper, it is one (`helper.ts`): one file, so that bundlers need to know of one.
  */
-import initWasm, { Engine as EngineClass, helpers } from '#pkg/facext.js';
+import { engineFor, type EngineName } from './choice';
 import { Fault, toFault } from './fault';
-import type { Call, Engine, PrepareArgs, Prepared, Problem, Ready, Reply } from './protocol';
+import type { Call, Engine, EngineModule, PrepareArgs, Prepared, Problem, Ready, Reply } from './protocol';
 import { openStore, type Store } from './store';
-import { HELPER, type HelperStart, type Program } from './threads';
+import { HELPER, type Compiled, type HelperStart, type Program } from './threads';
 import { unzipped } from './unzip';
 import { addAll, measure } from './weights';
+
+/** The engines' scripts. */
+const SCRIPTS: Record<EngineName, () => Promise<EngineModule>> = {
+  full: () => import('#pkg/facext.js') as Promise<unknown> as Promise<EngineModule>,
+  cpu: () => import('#pkg-cpu/facext.js') as Promise<unknown> as Promise<EngineModule>,
+};
 
 interface Held {
   engine: Engine;
@@ -76,6 +82,8 @@ function problem(thrown: unknown): Problem {
 
 async function run(call: Exclude<Call, { type: 'cancel' }>): Promise<unknown> {
   switch (call.type) {
+    case 'warm':
+      return void (await script(call.engine));
     case 'prepare':
       return prepare(call.args);
     case 'measure':
@@ -98,9 +106,10 @@ function need(): Held {
   return held;
 }
 
-async function prepare({ wasm, weightsBase, device, manifest, threads }: PrepareArgs): Promise<Prepared> {
-  const program = typeof wasm === 'string' ? await compile(wasm, threads) : wasm;
-  await start(program, threads);
+async function prepare({ wasm, program: kept, weightsBase, device, manifest, threads }: PrepareArgs): Promise<Prepared> {
+  const program = kept ?? (await fetched(await engineFor(device), wasm, threads));
+  const { default: begin, Engine: EngineClass, helpers } = await script(program.engine);
+  await start(program, begin, helpers, threads);
   const text = manifest ?? (await fetchManifest(new URL('manifest.json', weightsBase).href));
   const create = () => EngineClass.create(text, device);
   const engine = await create();
@@ -138,16 +147,34 @@ async function load(id: number): Promise<Ready> {
   }
 }
 
-async function start({ module, shared }: Program, threads: number): Promise<void> {
-  if (!shared) return void (await initWasm({ module_or_path: module }));
+async function start({ module, shared }: Program, begin: EngineModule['default'], helpers: EngineModule['helpers'], threads: number): Promise<void> {
+  if (!shared) return void (await begin({ module_or_path: module }));
   const { memoryOf, startHelpers } = await import('./shared-memory');
   const memory = memoryOf(shared);
-  await initWasm({ module_or_path: module, more: { facext: { memory } } });
+  await begin({ module_or_path: module, more: { facext: { memory } } });
   const plan = helpers(threads - 1);
   if (plan) startHelpers(plan, module, memory);
 }
 
-async function compile(url: string, threads: number): Promise<Program> {
+function script(engine: EngineName): Promise<EngineModule> {
+  return SCRIPTS[engine]().catch((thrown) => {
+    throw new Fault('download.failed', String(thrown));
+  });
+}
+
+/** The engine of that name; where its file cannot be had the other, which can do the same on the processor. */
+async function fetched(wanted: EngineName, urls: Record<EngineName, string>, threads: number): Promise<Program> {
+  const get = async (engine: EngineName) => ({ engine, ...(await Promise.all([compile(urls[engine], threads), script(engine)]))[0] });
+  try {
+    return await get(wanted);
+  } catch (thrown) {
+    return await get(wanted === 'full' ? 'cpu' : 'full').catch(() => {
+      throw thrown;
+    });
+  }
+}
+
+async function compile(url: string, threads: number): Promise<Compiled> {
   const answer = await fetchOk(url, 'program.missing');
   if (!answer.body) throw new Fault('program.missing', new URL(url).pathname);
   try {

@@ -1,18 +1,19 @@
 /**
  * The service worker: the page works without a connection after its first visit, and takes photos that other apps share.
  *
- * Kept here are the page's own files and the list of weights; the weights themselves are in the page's storage already and are never
- * kept twice. A new version waits until no page of the old one is open (or a fresh one asks it to go on), so that files never mix.
+ * Kept here are the page's own files, of the two engines the one that was used, and the list of weights; the weights themselves are in the
+ * page's storage already and are never kept twice. A new version waits until no page of the old one is open (or a fresh one asks it to go on), so that files never mix.
  */
 import { precacheAndRoute } from 'workbox-precaching';
 import { registerRoute } from 'workbox-routing';
-import { NetworkFirst } from 'workbox-strategies';
+import { CacheFirst, NetworkFirst } from 'workbox-strategies';
 
 declare const self: ServiceWorkerGlobalScope & { __WB_MANIFEST: { url: string; revision: string | null }[] };
 
 /** Where a shared photo waits for the page, for a second or so. */
 const SHARED_CACHE = 'facext-shared';
 const SHARED_PHOTO = './shared-photo';
+const ENGINES = 'facext-engine';
 
 // The list of weights: fresh where there is a network, else the last one.
 const lists = new NetworkFirst({ cacheName: 'facext-lists', networkTimeoutSeconds: 10 });
@@ -40,8 +41,29 @@ registerRoute(
   'POST',
 );
 
+// Of the engines only what a page used is kept (the first visit's by the page, `src/offline.ts`), and its successor when there is one.
+const isEngine = (url: string) => /\.wasm[^/]*\.gz$/.test(url);
+const files: { url: string; revision: string | null }[] = self.__WB_MANIFEST;
+const engines = files.map(({ url }) => new URL(url, self.location.href).href).filter(isEngine);
+registerRoute(({ url }) => engines.includes(url.href), new CacheFirst({ cacheName: ENGINES }));
+const nameOf = (url: string) => /([^/]*)\.wasm/.exec(url)?.[1];
+self.addEventListener('install', (event) => event.waitUntil(successors()));
+self.addEventListener('activate', (event) => event.waitUntil(forget()));
+
+async function successors(): Promise<void> {
+  const cache = await caches.open(ENGINES);
+  const kept = (await cache.keys()).map(({ url }) => url);
+  const wanted = engines.filter((url) => !kept.includes(url) && kept.some((old) => nameOf(old) === nameOf(url)));
+  await cache.addAll(wanted);
+}
+
+async function forget(): Promise<void> {
+  const cache = await caches.open(ENGINES);
+  for (const request of await cache.keys()) if (!engines.includes(request.url)) await cache.delete(request);
+}
+
 // A query says what the page shall do, not which page it is.
-precacheAndRoute(self.__WB_MANIFEST, { ignoreURLParametersMatching: [/^(device|weights|src|lang|share|shared)$/] });
+precacheAndRoute(files.filter(({ url }) => !isEngine(url)), { ignoreURLParametersMatching: [/^(device|weights|src|lang|share|shared)$/] });
 
 self.addEventListener('message', (event) => {
   if (event.data?.type !== 'SKIP_WAITING') return;

@@ -43,7 +43,7 @@ async function use(url, { prepare } = {}) {
 
 test('the tarball: what is in it, nothing to install with it, and its size', () => {
   const names = packed.files.map((f) => f.path);
-  for (const name of ['dist/index.js', 'dist/element.js', 'dist/engine.js', 'dist/worker.js', 'dist/facext_bg.wasm.gz', 'custom-elements.json', 'README.md', 'LICENSE', 'NOTICE', 'package.json']) {
+  for (const name of ['dist/index.js', 'dist/element.js', 'dist/engine.js', 'dist/worker.js', 'dist/facext_bg.wasm.gz', 'dist/facext_cpu.wasm.gz', 'custom-elements.json', 'README.md', 'LICENSE', 'NOTICE', 'package.json']) {
     assert.ok(names.includes(name), `${name} is in the package`);
   }
   const json = JSON.parse(readFileSync(join(INSTALLED, 'package.json'), 'utf8'));
@@ -52,10 +52,12 @@ test('the tarball: what is in it, nothing to install with it, and its size', () 
     if (typeof entry === 'object') assert.equal(Object.keys(entry)[0], 'types', `${name}: types come first`);
     for (const path of typeof entry === 'string' ? [entry] : Object.values(entry)) assert.ok(existsSync(join(INSTALLED, path)), `${name}: ${path}`);
   }
-  // The wasm of this package is the tests' own; the real one, where it was built, counts instead.
-  const wasm = statSync(join(INSTALLED, 'dist/facext_bg.wasm.gz')).size;
-  const real = zippedWasm(join(WWW, 'pkg'));
-  const size = packed.unpackedSize - wasm + (existsSync(real) ? statSync(real).size : wasm);
+  // The engines of this package are the tests' own; the real ones, where they were built, count instead.
+  let size = packed.unpackedSize;
+  for (const [folder, name] of [['pkg', 'facext_bg'], ['pkg-cpu', 'facext_cpu']]) {
+    const real = zippedWasm(join(WWW, folder), name);
+    if (existsSync(real)) size += statSync(real).size - statSync(join(INSTALLED, `dist/${name}.wasm.gz`)).size;
+  }
   assert.ok(size <= 8e6, `${size} bytes unpacked`);
 });
 
@@ -222,11 +224,11 @@ test('Rollup, with its plug-in for URLs of files', async (t) => {
   await (await use(site.url)).close();
 });
 
-test('esbuild, with the two files copied and asset-base', async (t) => {
+test('esbuild, with three files copied and asset-base', async (t) => {
   const dir = siteFolder('esbuild', { weights: 'facext/weights' });
   writeFileSync(join(dir, 'entry.js'), ENTRY);
   await esbuild({ entryPoints: [join(dir, 'entry.js')], outfile: join(dir, 'app.js'), bundle: true, format: 'iife', logLevel: 'error', logOverride: { 'empty-import-meta': 'silent' } });
-  for (const name of ['worker.js', 'facext_bg.wasm.gz']) cpSync(join(INSTALLED, 'dist', name), join(dir, 'facext', name));
+  for (const name of ['worker.js', 'facext_bg.wasm.gz', 'facext_cpu.wasm.gz']) cpSync(join(INSTALLED, 'dist', name), join(dir, 'facext', name));
   // The weights are looked for there, too.
   writeFileSync(join(dir, 'index.html'), page('<facext-analyzer asset-base="./facext"></facext-analyzer>'));
   const site = await serveSite(t, dir);

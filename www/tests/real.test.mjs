@@ -86,6 +86,10 @@ async function analyse(t, { query, args = [], out, photo = PHOTO, ...more }) {
   const firstLoad = server.log.reduce((sum, e) => sum + e.sent, 0);
   const device = await page.locator('[data-test="device"]').innerText();
 
+  // One of the two engines: without WebGPU where the processor computes.
+  const engines = server.log.map((e) => /facext_(bg|cpu)\.wasm/.exec(e.path ?? '')?.[1]).filter(Boolean);
+  assert.deepEqual([...new Set(engines)], [/Graphics processor/.test(device) ? 'bg' : 'cpu']);
+
   const before = server.log.length;
   const asked = [];
   browser.context.on('request', (r) => !r.url().startsWith('blob:') && asked.push(r.url()));
@@ -101,7 +105,7 @@ async function analyse(t, { query, args = [], out, photo = PHOTO, ...more }) {
   const report = JSON.parse(readFileSync(await (await download).path(), 'utf8'));
 
   // After a crash the worker that stood by is in use, and another one takes its place.
-  const spare = (url) => more.prelude && /\/(worker|shared-memory)-[^/]*\.js$/.test(url);
+  const spare = (url) => more.prelude && /\/(worker|shared-memory|facext)-[^/]*\.js$/.test(url);
   assert.deepEqual(server.log.slice(before).map((e) => e.url).filter((url) => !spare(url)), [], 'nothing may be requested after the model is ready');
   assert.deepEqual(asked.filter((url) => !spare(url)), []);
   assert.deepEqual(browser.trouble, [], 'no policy violation, no uncaught error');

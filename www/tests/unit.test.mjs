@@ -27,6 +27,50 @@ test('run-length masks decode as pycocotools encoded them', async () => {
   }
 });
 
+test('the engine without WebGPU is fetched where there is no adapter, or only a slow one that nobody asked for', async (t) => {
+  const { engineFor } = await load('choice.ts');
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+  t.after(() => (before ? Object.defineProperty(globalThis, 'navigator', before) : delete globalThis.navigator));
+  const choices = async (gpu) => {
+    Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
+    return Promise.all(['auto', 'gpu', 'cpu'].map(engineFor));
+  };
+  const offers = (adapter) => ({ requestAdapter: async () => adapter });
+  assert.deepEqual(await choices(undefined), ['cpu', 'cpu', 'cpu']);
+  assert.deepEqual(await choices(offers(null)), ['cpu', 'cpu', 'cpu']);
+  assert.deepEqual(await choices(offers({ info: {} })), ['full', 'full', 'cpu']);
+  assert.deepEqual(await choices(offers({ info: { isFallbackAdapter: true } })), ['cpu', 'full', 'cpu']);
+  assert.deepEqual(await choices(offers({ isFallbackAdapter: true })), ['cpu', 'full', 'cpu']);
+  assert.deepEqual(await choices({ requestAdapter: async () => Promise.reject(new Error('no')) }), ['cpu', 'cpu', 'cpu']);
+});
+
+test('a session keeps to its engine, and asks for another only where that one cannot do what is wished', async () => {
+  const { Session } = await load('session.ts');
+  const calls = [];
+  class FakeWorker {
+    postMessage(call) {
+      calls.push(call);
+      const program = call.args?.program ?? { engine: call.args?.device === 'gpu' ? 'full' : 'cpu' };
+      const value = call.type === 'prepare' ? { device: {}, total: 0, missing: 0, manifest: '{}', program } : { device: {}, regions: [] };
+      setTimeout(() => this.onmessage?.({ data: { id: call.id, type: 'done', value } }));
+    }
+    terminate() {}
+  }
+  const session = new Session({ spawn: () => new FakeWorker(), wasm: { full: 'f', cpu: 'c' }, weightsBase: 'w', device: 'auto' });
+  const kept = async (device) => {
+    if (device) session.useDevice(device);
+    await session.load();
+    return calls.findLast((c) => c.type === 'prepare').args.program?.engine;
+  };
+  assert.equal(await kept(), undefined, 'the first is chosen');
+  assert.deepEqual(calls.findLast((c) => c.type === 'warm'), { id: 0, type: 'warm', engine: 'cpu' }, 'its script is there for a replacement');
+  assert.equal(await kept('cpu'), 'cpu');
+  assert.equal(await kept('gpu'), undefined, 'an engine without WebGPU cannot do that');
+  assert.equal(await kept('cpu'), 'full', 'one with it can do both');
+  assert.equal(await kept('auto'), 'full');
+  session.dispose();
+});
+
 test('a memory that can be shared is put into a wasm, its data apart, and broken files are refused', async () => {
   const { withSharedMemory, memoryOf } = await load('shared-memory.ts');
   // (import "a" "f" (func)), (memory (export "m") 2), a function that stores 7 at 8, data "hi" at 70000.

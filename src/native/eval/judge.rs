@@ -223,7 +223,8 @@ async fn ask(
         _ => 0.0,
     };
     let gauge = Gauge::new(&sample.image, &sample.labels, &sample.mesh, None);
-    let measured = said.iter().zip(&made.named).map(|(m, named)| !measured::standing_out(&gauge, m, *named).is_empty()).collect();
+    let stands_out = |m: &Mask, named: fict::Set| fict::concept_of(named).is_some_and(|c| !measured::standing_out(&gauge, m, c).is_empty());
+    let measured = said.iter().zip(&made.named).map(|(m, named)| stands_out(m, *named)).collect();
     let fits = |(phrase, mask): (&String, &Mask)| {
         let leaves = fict::named(phrase).and_then(|c| fict::part_set(c.id));
         leaves.is_some_and(|set| consistent(mask, &fict::mask_of(&sample.labels, set, side, side)))
