@@ -35,7 +35,7 @@ pub struct Outcome {
     pub score: f32,
     pub band: Band,
     pub forged: bool,
-    /// Class index of the truth, and of the decoder's choice.
+    /// Class index of the truth, and of what is guessed: none where the score leans to untouched, else the likeliest forged family.
     pub family: usize,
     pub guessed: usize,
     /// Id of the recipe, `none` for untouched.
@@ -110,8 +110,8 @@ pub fn judge(analyzer: &Analyzer, sampler: &Sampler, index: u64, args: &Args) ->
         let (readout, verdict) = analyzer.verdict(&evidence, &labels, None).await?;
         let score = analyzer.settings.calibration.score(verdict.logit);
         let band = analyzer.settings.calibration.band(score);
-        let cls = read_back(readout.cls.clone()).await?;
-        let guessed = (0..cls.len()).max_by(|a, b| cls[*a].total_cmp(&cls[*b])).unwrap_or(0);
+        // As answers have it: the score says whether, the classifier what.
+        let guessed = if score >= 0.5 { verdict.family.index() } else { 0 };
         let mut out = Outcome {
             index,
             score,
