@@ -2,10 +2,11 @@
 
 use crate::analyze::generate::{Generated, Plan, Prompted, generate};
 use crate::analyze::head::Head;
+use crate::analyze::named::NAMES;
 use crate::analyze::region::{self, Asked};
 use crate::analyze::report::{Band, FaceReport, MaskReport, Span};
 use crate::analyze::request::{Event, Listener, Request, Stage};
-use crate::analyze::sayable::{Claims, Matter, NAMES, artifact_mask};
+use crate::analyze::sayable::{Claims, Matter, artifact_mask};
 use crate::analyze::{Analyzer, Photo, ground, measured, ms, read_back};
 use crate::error::{Error, Result};
 use crate::face::{Crop, Faces};

@@ -6,8 +6,7 @@
 //! ([SEG] mask ∪ artifact mask) ∩ named concept
 //! ```
 //!
-//! The artifact mask is the best-trained output of the decoder, and the one by which the name was chosen
-//! ([`crate::model::presence`]); the `[SEG]` mask adds what it missed. Targets of training are artifact ∩ concept, so words and
+//! The artifact mask is the best-trained output of the decoder, and the one by which the name was chosen ([`super::named`]); the `[SEG]` mask adds what it missed. Targets of training are artifact ∩ concept, so words and
 //! mask cannot speak of different places. What it gives is in the model card (`loc`, `consistency`).
 
 use crate::fict::Set;

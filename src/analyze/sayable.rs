@@ -1,13 +1,11 @@
 //! What may be said of a face: the sentences that its measurements carry.
 //!
-//! What is named follows from what the decoder marks ([`super::named`]); the language model chooses the order, the traits and the words, and
-//! pixels decide what may be said. Of a part whose changed pixels stand out
-//! against untouched photos the answer may say that, and by what; of one where nothing does, that nothing does. Traits are called
-//! usual only where they were measured to be. Whether the whole face's answer may speak of signs is the calibrated score's to
-//! say, and so is the family that it may name. The sentences are the annotator's ([`crate::text::wording`], [`words`]), which the
-//! model was trained on.
+//! What is named follows from what the decoder marks ([`super::named`]); the language model chooses the order, the traits and the
+//! words, and pixels decide what may be said. Of a part whose changed pixels stand out against untouched photos the answer may say
+//! that, and by what; of one where nothing does, that nothing does. Traits are called usual only where they were measured to be.
+//! Whether the whole face's answer may speak of signs is the calibrated score's to say, and so is the family that it may name. The
+//! sentences are the annotator's ([`crate::text::wording`], [`words`]), which the model was trained on.
 
-pub use crate::analyze::named::NAMES;
 use crate::analyze::named::named;
 use crate::analyze::region::Asked;
 use crate::analyze::report::Band;
@@ -375,7 +373,7 @@ impl Laid<'_> {
         Ok(to)
     }
 
-    /// `count` names (1 to [`NAMES`]) of `subjects[some]`, in any order; `then` is called for each order.
+    /// `count` names (1 to 3) of `subjects[some]`, in any order; `then` is called for each order.
     fn names(
         &mut self,
         from: Place,
@@ -445,6 +443,7 @@ impl Laid<'_> {
 mod tests {
     use super::*;
     use crate::analyze::answer::claims_signs;
+    use crate::analyze::named::NAMES;
     use crate::fict::tests::mean_mesh;
     use crate::image::Rgb8;
     use crate::text::grammar::{Grounded, Limits, parse};

@@ -1,6 +1,6 @@
 // Makes wasm-bindgen's glue fit for a memory that threads share (src/shared-memory.ts): the wasm is built with a memory of its own, so the glue
 // does not know. Works with both. And takes out what the page never uses, as well as the hashes in the names of imports, here and in the wasm
-// beside it: the only words of the glue that do not compress.
+// beside it, which do not compress.
 //
 //   node pack/glue.mjs NAME.js      with NAME_bg.wasm beside it
 import { readFileSync, writeFileSync } from 'node:fs';

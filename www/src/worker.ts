@@ -17,8 +17,8 @@ import { addAll, measure } from './weights';
 
 /** The engines' scripts. */
 const SCRIPTS: Record<EngineName, () => Promise<EngineModule>> = {
-  full: () => import('#pkg/facext.js') as Promise<unknown> as Promise<EngineModule>,
-  cpu: () => import('#pkg-cpu/facext.js') as Promise<unknown> as Promise<EngineModule>,
+  full: () => import('#pkg/facext.js'),
+  cpu: () => import('#pkg-cpu/facext.js'),
 };
 
 interface Held {
