@@ -2,7 +2,7 @@
 //!
 //! A photo that reaches somebody has been saved many times. A score that further savings move across the limit of a band
 //! says more about the file than about the face, so the band then gives way, if more than one of them does: to the weaker claim where both sides claim
-//! signs, else to `inconclusive`. What is saved again is the crop that the model sees, not the file: the face alone, at the
+//! signs, else to `inconclusive`; words about the whole face are then opened anew, so that they claim no more than the band. What is saved again is the crop that the model sees, not the file: the face alone, at the
 //! size at which it is judged.
 
 use crate::analyze::bands::Calibration;
@@ -14,6 +14,7 @@ use crate::face::Faces;
 use crate::image::{self, Rgb8};
 use crate::model::vision::crops_to_tensor;
 use crate::text::Family;
+use crate::text::wording::{FOUND, NOT_CLEAR, NOT_FOUND, POSSIBLE, family_hint, family_sentence};
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
@@ -95,6 +96,8 @@ impl Analyzer {
         // A report leaves out faces that the question is not about; a face is known by its box.
         let places: Vec<Option<usize>> = report.faces.iter().map(|f| found.iter().position(|known| known.bbox == f.bbox)).collect();
         let mut crosses = false;
+        // About an asked part the words follow that part's own score, which the band says nothing of.
+        let of_whole_face = report.request.as_ref().is_some_and(|asked| !asked.has_region());
         for (told, place) in report.faces.iter_mut().zip(places) {
             let face = place.ok_or_else(|| Error::Request("the report has a face that the photo has not".into()))?;
             listener.event(Event::Stage { stage: Stage::Spread, face });
@@ -110,7 +113,11 @@ impl Analyzer {
                     kept.clone_from(&trials);
                 }
             }
-            crosses |= widen(told, trials, &self.settings.calibration);
+            let gave_way = widen(told, trials, &self.settings.calibration);
+            if gave_way && of_whole_face && told.band == Band::Inconclusive {
+                weaken(told);
+            }
+            crosses |= gave_way;
         }
         if crosses {
             report.warnings.push(CROSSES.into());
@@ -147,6 +154,28 @@ fn widen(face: &mut FaceReport, tried: Vec<Trial>, calibration: &Calibration) ->
     gave_way
 }
 
+/// Opens the words of a face that is no longer judged with the weaker form of the same opening, and leaves the family out. Words that open
+/// in neither way, as to a question of one's own, stay.
+fn weaken(face: &mut FaceReport) {
+    let Some(first) = face.spans.first_mut() else { return };
+    let weaker = NOT_FOUND.iter().zip(NOT_CLEAR).chain(FOUND.iter().zip(POSSIBLE));
+    let Some((claim, rest, weak)) = weaker.into_iter().find_map(|(claim, weak)| Some((*claim, first.text.strip_prefix(claim)?, weak)))
+    else {
+        return;
+    };
+    first.text = format!("{weak}{rest}");
+    if FOUND.contains(&claim)
+        && let Some(last) = face.spans.last_mut()
+    {
+        for words in Family::ALL.into_iter().flat_map(|f| [family_sentence(f), family_hint(f)]).filter(|w| !w.is_empty()) {
+            if let Some(kept) = last.text.strip_suffix(words) {
+                last.text.truncate(kept.trim_end().len());
+            }
+        }
+    }
+    face.answer = face.spans.iter().map(|s| s.text.as_str()).collect();
+}
+
 /// What remains of a band when the score reaches from the band `low` to the band `high`.
 fn held(band: Band, low: Band, high: Band) -> Band {
     if low == high && low == band {
@@ -162,6 +191,7 @@ fn held(band: Band, low: Band, high: Band) -> Band {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analyze::report::Span;
     use crate::image::BBox;
 
     fn face(score: f32, band: Band) -> FaceReport {
@@ -220,6 +250,35 @@ mod tests {
             let spread = face.spread.unwrap();
             assert!(spread.low <= score && score <= spread.high && tried.iter().all(|t| spread.low <= *t && *t <= spread.high));
         }
+    }
+
+    /// Spans by alternating between text and phrase.
+    fn said(pieces: &[&str]) -> FaceReport {
+        let spans = pieces.iter().enumerate().map(|(i, t)| Span { text: (*t).into(), mask: (i % 2 == 1).then_some(i / 2) });
+        FaceReport { spans: spans.collect(), answer: pieces.concat(), ..face(0.8, Band::Signs) }
+    }
+
+    #[test]
+    fn words_claim_no_more_than_a_band_that_gave_way() {
+        for (before, after) in [
+            (&["No sign of forgery was found in the eyes."][..], "No clear sign of forgery was found in the eyes."),
+            (&["There is no sign of forgery."], "There is no clear sign of forgery."),
+            (
+                &["There are signs of forgery. The", " nose", " is unusually smooth. This fits a face swap."],
+                "There may be signs of forgery. The nose is unusually smooth.",
+            ),
+            (&["Signs of forgery were found: the", " nose", "."], "Possible signs of forgery were found: the nose."),
+            (&["That cannot be told from the face."], "That cannot be told from the face."),
+            (&["No clear sign of forgery was found."], "No clear sign of forgery was found."),
+        ] {
+            let mut face = said(before);
+            let places: Vec<_> = face.spans.iter().map(|s| s.mask).collect();
+            weaken(&mut face);
+            assert_eq!(face.answer, after);
+            assert_eq!(face.spans.iter().map(|s| s.text.as_str()).collect::<String>(), after);
+            assert_eq!(face.spans.iter().map(|s| s.mask).collect::<Vec<_>>(), places);
+        }
+        assert_eq!((NOT_FOUND.len(), FOUND.len()), (NOT_CLEAR.len(), POSSIBLE.len()), "each opening has a weaker form");
     }
 
     #[test]

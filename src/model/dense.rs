@@ -217,7 +217,7 @@ fn attention_on_cpu(parts: [&Tensor<3>; 3], heads: usize) -> Option<Tensor<3>> {
             &parts[part][(image * rows + i) * c + at..][..d]
         };
         // SAFETY: each job has an image and a head of its own, so rows of different jobs do not overlap.
-        attend([m, n, d], of, None, room, |i, row| unsafe { out.some((image * m + i) * c + at, d) }.copy_from_slice(row));
+        attend([m, n, d], of, None, |_| n, room, |i, row| unsafe { out.some((image * m + i) * c + at, d) }.copy_from_slice(row));
     });
     Some(tensor(y, [b, m, c]))
 }
@@ -243,9 +243,16 @@ pub fn window_attention(qkv: &Tensor<4>, bias: &Tensor<3>, side: usize) -> Optio
             for head in 0..heads {
                 let of = |part: usize, j: usize| &qkv[(i * side * w + cell(j)) * wide + (head * 3 + part) * d..][..d];
                 let bias = &bias[head * cells * cells..][..cells * cells];
-                attend([cells, cells, d], of, Some(bias), room, |j, row| {
-                    out[cell(j) * c + head * d..][..d].copy_from_slice(row);
-                });
+                attend(
+                    [cells, cells, d],
+                    of,
+                    Some(bias),
+                    |_| cells,
+                    room,
+                    |j, row| {
+                        out[cell(j) * c + head * d..][..d].copy_from_slice(row);
+                    },
+                );
             }
         }
     };

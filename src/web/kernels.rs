@@ -1,7 +1,7 @@
 //! Takes the relaxed SIMD kernels into use where the browser has the instructions (see [`crate::quant::cpu::relaxed`]).
 
 use super::threads;
-use crate::quant::cpu::relaxed::{MODULE, SHARED_MODULE, install};
+use crate::quant::cpu::relaxed::{MODULE, NAMES, SHARED_MODULE, install};
 use js_sys::WebAssembly::{Instance, Module, Table};
 use js_sys::{Function, Object, Reflect, Uint8Array};
 use std::cell::OnceCell;
@@ -22,9 +22,8 @@ thread_local! {
 /// relaxed SIMD refuses the module, which is no error.
 pub fn take() -> bool {
     let Ok(placed) = place() else { return false };
-    let first = placed.first as usize;
     // SAFETY: these are the functions of `MODULE`, in this module's memory.
-    let taken = unsafe { install(first, first + 1) };
+    let taken = unsafe { install(placed.first as usize) };
     if taken {
         PLACED.with(|p| _ = p.set(placed));
     }
@@ -43,9 +42,9 @@ fn place() -> Result<Placed, JsValue> {
     Reflect::set(&imports, &"env".into(), &env)?;
     let exports = Instance::new(&module, &imports)?.exports();
     let table: Table = wasm_bindgen::function_table().dyn_into()?;
-    let first = table.grow(2)?;
+    let first = table.grow(NAMES.len() as u32)?;
     // `www/src/helper.ts` does the same in the table of a helper.
-    for (i, name) in ["q4", "q8"].into_iter().enumerate() {
+    for (i, name) in NAMES.into_iter().enumerate() {
         let kernel: Function = Reflect::get(&exports, &name.into())?.dyn_into()?;
         table.set(first + i as u32, &kernel)?;
     }

@@ -7,7 +7,12 @@ import type { Region } from './protocol';
 import type { Piece } from './run';
 import type { Words } from './words-en';
 
-const FOUND = ['Signs of forgery were found', 'There are signs of forgery'];
+const CLAIMS: [string, string][] = [
+  ['Signs of forgery were found', '发现了伪造迹象'],
+  ['There are signs of forgery', '发现了伪造迹象'],
+  ['Possible signs of forgery were found', '发现了可能的伪造迹象'],
+  ['There may be signs of forgery', '可能有伪造迹象'],
+];
 const DENIALS: [string, string][] = [
   ['No sign of forgery was found', '没有发现伪造迹象'],
   ['There is no sign of forgery', '没有发现伪造迹象'],
@@ -175,11 +180,11 @@ function tell(sentence: string, pieces: readonly Piece[], regions: readonly Regi
   const plain = (text: string): Piece => ({ text, mask: null });
   const whole = WHOLE[sentence];
   if (whole) return [plain(whole)];
-  for (const opening of FOUND) {
-    if (sentence === opening) return [plain('发现了伪造迹象')];
+  for (const [opening, said] of CLAIMS) {
+    if (sentence === opening) return [plain(said)];
     if (sentence.startsWith(`${opening}: `)) {
       const names = list(sentence.slice(opening.length + 2), pieces, regions);
-      return names && [plain('发现了伪造迹象：'), ...names];
+      return names && [plain(`${said}：`), ...names];
     }
   }
   for (const [opening, said] of DENIALS) {

@@ -11,6 +11,8 @@ const COUNT = 1;
 const DONE = 2;
 const FAILED = 3;
 const JOB = 0xffff;
+/** The kernels, in the order in which the engine has them in its table (`src/quant/cpu/relaxed`). */
+const KERNELS = ['q4', 'q8', 'product'];
 /** Looks for work before it sleeps: products follow each other within some ten microseconds, and waking takes longer. */
 const LOOKS = 20_000;
 
@@ -58,10 +60,9 @@ function instance({ module, memory, slot, stacks, kernels, first }: HelperStart)
   if (kernels && first !== undefined) {
     const tables = Object.entries(exports).filter(([name, value]) => value instanceof WebAssembly.Table && name !== '__wbindgen_externrefs');
     const table = tables[0]?.[1] as WebAssembly.Table;
-    if (tables.length !== 1 || table.grow(2) !== first) throw new Error('the table is not as the engine has it');
-    const { q4, q8 } = new WebAssembly.Instance(kernels, { env: { memory } }).exports;
-    table.set(first, q4);
-    table.set(first + 1, q8);
+    if (tables.length !== 1 || table.grow(KERNELS.length) !== first) throw new Error('the table is not as the engine has it');
+    const { exports: found } = new WebAssembly.Instance(kernels, { env: { memory } });
+    KERNELS.forEach((name, i) => table.set(first + i, found[name]));
   }
   return exports as unknown as Exports;
 }

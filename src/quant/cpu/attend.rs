@@ -1,10 +1,12 @@
-//! Attention of many queries over as many keys: windows of an image, or all tokens of a sequence at once.
+//! Attention of many queries over as many keys: windows of an image, all tokens of a sequence at once, or the tokens of a prompt.
 //!
 //! Keys are laid out transposed, so that both products run over neighbours in registers without sums across them; queries are taken in
 //! groups whose scores stay in the first-level cache.
 
 use super::Isa;
 use super::decoder::soft_max;
+#[cfg(target_arch = "wasm32")]
+use super::relaxed::{self, floats::Matrices};
 use super::simd::{Base, Simd};
 
 /// Queries whose scores are held at once.
@@ -32,16 +34,18 @@ impl Room {
     }
 }
 
-/// One head: `softmax(q · kᵀ / √d + bias) · v` of `m` queries over `n` keys.
+/// One head: `softmax(q · kᵀ / √d + bias) · v` of `m` queries over `n` keys, of which each sees the first few or all.
 ///
 /// # Arguments
 /// - `of(part, i)`: query (0), key (1) or value (2) number `i`, `[d]`.
 /// - `bias`: `[m, n]`.
+/// - `reach(i)`: how many keys query `i` sees, 1..=n.
 /// - `out(i, row)`: takes the result of query `i`, `[d]`.
 pub fn attend<'a>(
     [m, n, d]: [usize; 3],
     of: impl Fn(usize, usize) -> &'a [f32],
     bias: Option<&[f32]>,
+    reach: impl Fn(usize) -> usize,
     room: &mut Room,
     mut out: impl FnMut(usize, &[f32]),
 ) {
@@ -75,7 +79,9 @@ pub fn attend<'a>(
             if let Some(bias) = bias {
                 row.iter_mut().zip(&bias[(first + r) * n..][..n]).for_each(|(s, b)| *s += b);
             }
-            scales[r] = 1.0 / soft_max(row);
+            let (seen, hidden) = row.split_at_mut(reach(first + r));
+            scales[r] = 1.0 / soft_max(seen);
+            hidden.fill(0.0);
         }
         product(isa, [rows, n, deep], (scores, wide), values, mixed);
         for r in 0..count {
@@ -87,7 +93,7 @@ pub fn attend<'a>(
 }
 
 /// `c [m, n] = a [m, k] · b [k, n]`, rows of `a` being `stride` apart; `m` a multiple of [`ROWS`], `n` of two registers.
-fn product(isa: Isa, [m, k, n]: [usize; 3], (a, stride): (&[f32], usize), b: &[f32], c: &mut [f32]) {
+pub(super) fn product(isa: Isa, [m, k, n]: [usize; 3], (a, stride): (&[f32], usize), b: &[f32], c: &mut [f32]) {
     assert!(m.is_multiple_of(ROWS) && n.is_multiple_of(2 * isa.lanes()) && stride >= k);
     assert!(a.len() >= m * stride && b.len() >= k * n && c.len() >= m * n);
     // SAFETY: sizes were checked, `isa` was detected.
@@ -95,6 +101,8 @@ fn product(isa: Isa, [m, k, n]: [usize; 3], (a, stride): (&[f32], usize), b: &[f
         match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => product_512([m, k, n], (a, stride), b, c),
+            #[cfg(target_arch = "wasm32")]
+            Isa::Relaxed => relaxed::product(Matrices { m, k, n, a: a.as_ptr(), stride, b: b.as_ptr(), c: c.as_mut_ptr() }),
             _ => tiles::<Base>([m, k, n], (a, stride), b, c),
         }
     }

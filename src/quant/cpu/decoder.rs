@@ -3,6 +3,7 @@
 //!
 //! Every function works row by row, so that a row's result does not depend on the rows beside it (see [`super::blocks`]).
 
+use super::attend::{self, Room};
 use super::math::{exp_negative, silu};
 use super::share;
 use super::simd::{Base, Simd};
@@ -83,7 +84,7 @@ impl Rotary {
 /// - `q`: `[R, head]`, rotated, scaled by `1 / √head`; `keys`, `values`: `[≥ length, head]`, `head` a multiple of 16.
 /// - `scores`: room for work.
 /// - `out`: `[R, head]`, overwritten.
-fn attend<const R: usize>(q: &[f32], keys: &[f32], values: &[f32], length: usize, scores: &mut Vec<f32>, out: &mut [f32]) {
+fn of_one<const R: usize>(q: &[f32], keys: &[f32], values: &[f32], length: usize, scores: &mut Vec<f32>, out: &mut [f32]) {
     const WIDE: usize = 2 * GROUP;
     let head = q.len() / R;
     assert!(head.is_multiple_of(Base::LANES) && keys.len() >= length * head);
@@ -203,8 +204,11 @@ pub fn attention([q, k, v]: [&[f32]; 3], at: &Rotary, start: usize, sizes: Heads
             values[to..][..head].copy_from_slice(&v[(p * kv + h) * head..][..head]);
         }
     }
-    let scale = 1.0 / (head as f32).sqrt();
     let (keys, values) = (&*keys, &*values);
+    if t >= MANY {
+        return of_many(q, at, start, sizes, keys, values);
+    }
+    let scale = 1.0 / (head as f32).sqrt();
     let mut out = vec![0.0; q.len()];
     let work = 2 * q.len() * (start + t.div_ceil(2));
     let mut rooms = share::rooms(work, || (vec![0.0; repeat * head], Vec::with_capacity((start + t) * repeat)));
@@ -218,14 +222,56 @@ pub fn attention([q, k, v]: [&[f32]; 3], at: &Rotary, start: usize, sizes: Heads
         let (keys, values) = (&keys[h * capacity * head..], &values[h * capacity * head..]);
         let length = start + p + 1;
         match repeat {
-            2 => attend::<2>(rotated, keys, values, length, scores, out),
-            3 => attend::<3>(rotated, keys, values, length, scores, out),
-            4 => attend::<4>(rotated, keys, values, length, scores, out),
+            2 => of_one::<2>(rotated, keys, values, length, scores, out),
+            3 => of_one::<3>(rotated, keys, values, length, scores, out),
+            4 => of_one::<4>(rotated, keys, values, length, scores, out),
             _ => {
                 for (q, out) in rotated.chunks_exact(head).zip(out.chunks_exact_mut(head)) {
-                    attend::<1>(q, keys, values, length, scores, out);
+                    of_one::<1>(q, keys, values, length, scores, out);
                 }
             }
+        }
+    });
+    out
+}
+
+/// New positions from which on attention is a product of matrices; that many are one job.
+const MANY: usize = 16;
+
+/// [`attention`] of many new positions, whose keys and values are in the cache already.
+fn of_many(q: &[f32], at: &Rotary, start: usize, sizes: Heads, keys: &[f32], values: &[f32]) -> Vec<f32> {
+    let Heads { heads, kv, head, capacity } = sizes;
+    let (width, repeat) = (heads * head, heads / kv);
+    let t = q.len() / width;
+    let mut out = vec![0.0; q.len()];
+    let work = 2 * q.len() * (start + t.div_ceil(2));
+    let mut rooms = share::rooms(work, || (Room::new(start + t, head), vec![0.0; MANY * width]));
+    share::pieces(&mut out, MANY * width, &mut rooms, |(room, rotated): &mut (Room, Vec<f32>), i, out| {
+        let (first, count) = (i * MANY, out.len() / width);
+        let turned = rotated.chunks_exact_mut(head).take(count * heads);
+        for (j, (q, to)) in q[first * width..].chunks_exact(head).zip(turned).enumerate() {
+            at.rotate(q, first + j / heads, 1.0, to);
+        }
+        let rotated = &*rotated;
+        for h in 0..kv {
+            // Query `j` is a position's, with all heads that share the keys one after another.
+            let place = |j: usize| (j / repeat * heads + h * repeat + j % repeat) * head;
+            let of = |part: usize, j: usize| match part {
+                0 => &rotated[place(j)..][..head],
+                1 => &keys[(h * capacity + j) * head..][..head],
+                _ => &values[(h * capacity + j) * head..][..head],
+            };
+            let before = start + first + 1;
+            attend::attend(
+                [count * repeat, start + first + count, head],
+                of,
+                None,
+                |j| before + j / repeat,
+                room,
+                |j, row| {
+                    out[place(j)..][..head].copy_from_slice(row);
+                },
+            );
         }
     });
     out

@@ -52,10 +52,12 @@ pub trait Bytes {
     fn dot(sum: Self::I, signed: Self::I, seven: Self::I) -> Self::I;
     /// `128 · h + l − 8192 · offset`, as floats.
     fn join(h: Self::I, l: Self::I, offset: Self::I) -> Self::F;
+    /// Zeros.
+    fn nothing() -> Self::F;
     unsafe fn load_f(from: *const f32) -> Self::F;
     unsafe fn splat_f(from: *const f32) -> Self::F;
     unsafe fn store(to: *mut f32, v: Self::F);
-    /// `a · b + c`, rounded twice.
+    /// `a · b + c`, rounded once or twice.
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     fn mul(a: Self::F, b: Self::F) -> Self::F;
 }
@@ -71,12 +73,23 @@ pub unsafe fn panel<S: Bytes, const B: usize>(p: Panel) {
         let mut block = 0;
         while block < blocks {
             let mut row = 0;
-            while row + 2 <= p.count {
-                strip::<S, B, 2, 2>(&p, row, block);
-                row += 2;
-            }
-            if row < p.count {
-                strip::<S, B, 1, 4>(&p, row, block);
+            while row < p.count {
+                // As many rows as leave their sums in the machine's 16 registers: the weights are unpacked once for all of them. Of four
+                // that are left two and two, because one alone takes almost as long as two.
+                row += match p.count - row {
+                    1 => {
+                        strip::<S, B, 1, 4>(&p, row, block);
+                        1
+                    }
+                    3 | 5.. if B == 4 => {
+                        strip::<S, B, 3, 2>(&p, row, block);
+                        3
+                    }
+                    _ => {
+                        strip::<S, B, 2, 2>(&p, row, block);
+                        2
+                    }
+                };
             }
             block += 1;
         }
@@ -192,6 +205,10 @@ impl Bytes for Plain {
     #[inline(always)]
     fn join(h: i32, l: i32, offset: i32) -> f32 {
         (128 * h + l - 8192 * offset) as f32
+    }
+    #[inline(always)]
+    fn nothing() -> f32 {
+        0.0
     }
     #[inline(always)]
     unsafe fn load_f(from: *const f32) -> f32 {

@@ -1,9 +1,10 @@
-//! The products of [`super::blocks`] by relaxed SIMD, for engines that have it (Chromium since 114, Firefox since 145).
+//! The products of [`super::blocks`] and [`super::attend`] by relaxed SIMD, for engines that have it (Chromium since 114, Firefox since 145).
 //!
 //! The kernels are a module of their own, a few kilobytes (`MODULE`); the browser's door instantiates it in the engine's memory and
 //! puts its functions into the engine's table, where they are called like any function pointer. Where that fails, or where a
 //! small product comes out differently, nothing is installed and SIMD128 stays.
 
+pub mod floats;
 pub mod kernel;
 
 #[cfg(any(target_arch = "wasm32", test))]
@@ -79,9 +80,13 @@ pub(super) fn as_panel(
 
 #[cfg(target_arch = "wasm32")]
 mod installed {
+    use super::floats::Matrices;
     use super::{Packed, Panel};
-    use crate::quant::cpu::{Inputs, Isa, products};
+    use crate::quant::cpu::{Inputs, Isa, attend, products};
     use std::sync::OnceLock;
+
+    /// The kernels' names, in the order in which they stand in the table.
+    pub const NAMES: [&str; 3] = ["q4", "q8", "product"];
 
     /// A kernel's address, with [`Panel`] field by field.
     type Door = unsafe extern "C" fn(
@@ -99,7 +104,10 @@ mod installed {
         *mut f32,
     );
 
-    static DOORS: OnceLock<[Door; 2]> = OnceLock::new();
+    /// That of the plain product, with [`Matrices`] field by field.
+    type PlainDoor = unsafe extern "C" fn(usize, usize, usize, *const f32, usize, *const f32, *mut f32);
+
+    static DOORS: OnceLock<([Door; 2], PlainDoor)> = OnceLock::new();
 
     /// Whether the kernels may be used.
     pub fn is_installed() -> bool {
@@ -107,24 +115,39 @@ mod installed {
     }
 
     pub(in crate::quant::cpu) fn call(bits: usize, p: Panel) {
-        if let Some(doors) = DOORS.get() {
+        if let Some((doors, _)) = DOORS.get() {
             // SAFETY: the door was put into the table by `install`, the panel was checked when it was made.
             unsafe { through(doors[usize::from(bits == 8)], p) }
         }
+    }
+
+    /// # Safety
+    /// As [`super::floats::product`].
+    pub(in crate::quant::cpu) unsafe fn product(p: Matrices) {
+        if let Some((_, door)) = DOORS.get() {
+            // SAFETY: the door was put into the table by `install`; the caller vouches for the rest.
+            unsafe { plainly(*door, p) }
+        }
+    }
+
+    unsafe fn plainly(door: PlainDoor, p: Matrices) {
+        unsafe { door(p.m, p.k, p.n, p.a, p.stride, p.b, p.c) }
     }
 
     unsafe fn through(door: Door, p: Panel) {
         unsafe { door(p.words, p.scales, p.mins, p.k, p.n, p.from, p.len, p.digits, p.steps, p.sums, p.count, p.out) }
     }
 
-    /// Takes the kernels at these places of the module's function table into use, if they calculate what SIMD128 does. A kernel that
-    /// needed a stack would trap here, its module having none.
+    /// Takes the kernels at `first` and behind it in the module's function table into use, if they calculate what SIMD128 does. A kernel
+    /// that needed a stack would trap here, its module having none.
     ///
     /// # Safety
-    /// `q4` and `q8` must be the functions of [`super::MODULE`] of these names, instantiated in this module's memory.
-    pub unsafe fn install(q4: usize, q8: usize) -> bool {
+    /// At `first` there must be the functions of [`super::MODULE`] of these [`NAMES`], instantiated in this module's memory.
+    pub unsafe fn install(first: usize) -> bool {
         // SAFETY: on wasm a function pointer is its place in the table; the caller vouches for the type.
-        let doors = [q4, q8].map(|at| unsafe { std::mem::transmute::<usize, Door>(at) });
+        let doors = [first, first + 1].map(|at| unsafe { std::mem::transmute::<usize, Door>(at) });
+        // SAFETY: as above.
+        let plain = unsafe { std::mem::transmute::<usize, PlainDoor>(first + 2) };
         let right = [4, 8].into_iter().all(|bits| {
             let (m, k, n) = (3, 64, 23);
             let of = |i: usize| ((i * 2_654_435_761) >> 7) as u32 as i32;
@@ -141,14 +164,21 @@ mod installed {
             let top = want.iter().fold(0.0f32, |t, v| t.max(v.abs()));
             want.iter().zip(&got).all(|(a, b)| (a - b).abs() < 1e-3 * top)
         });
-        right && DOORS.set(doors).is_ok()
+        let [m, k, n] = [8, 5, 24];
+        let few = |count: usize| (0..count).map(|i| ((i * 2_654_435_761) >> 7) as u32 as f32 / 4e9).collect::<Vec<f32>>();
+        let (a, b, mut want, mut got) = (few(m * k), few(k * n), vec![0.0; m * n], vec![0.0; m * n]);
+        attend::product(Isa::Base, [m, k, n], (&a, k), &b, &mut want);
+        // SAFETY: as above.
+        unsafe { plainly(plain, Matrices { m, k, n, a: a.as_ptr(), stride: k, b: b.as_ptr(), c: got.as_mut_ptr() }) };
+        let right = right && want.iter().zip(&got).all(|(a, b)| (a - b).abs() < 1e-5);
+        right && DOORS.set((doors, plain)).is_ok()
     }
 }
 
 #[cfg(target_arch = "wasm32")]
-pub(super) use installed::call;
+pub use installed::{NAMES, install, is_installed};
 #[cfg(target_arch = "wasm32")]
-pub use installed::{install, is_installed};
+pub(super) use installed::{call, product};
 
 #[cfg(test)]
 mod tests {
@@ -195,6 +225,20 @@ mod tests {
             // 1 in 32512 of a block's largest a term at 4 bits, 1 in 16382 at 8.
             assert!(worst < bound, "{bits} bits {m}x{k}x{n}: {worst}");
         }
+    }
+
+    #[test]
+    fn plain_products_are_those_of_the_other_instruction_sets() {
+        let (m, k, n, stride) = (8, 13, 32, 17);
+        let mut rng = SmallRng::seed_from_u64(9);
+        let mut few = |count: usize| (0..count).map(|_| rng.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
+        let (a, b) = (few(m * stride), few(k * n));
+        let (mut want, mut got) = (vec![0.0; m * n], vec![0.0; m * n]);
+        crate::quant::cpu::attend::product(crate::quant::cpu::Isa::Base, [m, k, n], (&a, stride), &b, &mut want);
+        let p = floats::Matrices { m, k, n, a: a.as_ptr(), stride, b: b.as_ptr(), c: got.as_mut_ptr() };
+        // SAFETY: the slices are as long as it says.
+        unsafe { floats::product::<Plain>(p) };
+        assert!(want.iter().zip(&got).all(|(a, b)| (a - b).abs() < 1e-5), "{want:?} {got:?}");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 #![no_std]
 
+mod floats;
 mod kernel;
 
 use core::arch::wasm32::*;
+use floats::Matrices;
 use kernel::{Bytes, Panel, panel};
 
 /// Four lanes of four bytes.
@@ -45,6 +47,10 @@ impl Bytes for Relaxed {
         f32x4_convert_i32x4(i32x4_sub(i32x4_add(i32x4_shl(h, 7), l), i32x4_shl(offset, 13)))
     }
     #[inline(always)]
+    fn nothing() -> v128 {
+        f32x4_splat(0.0)
+    }
+    #[inline(always)]
     unsafe fn load_f(from: *const f32) -> v128 {
         unsafe { v128_load(from.cast()) }
     }
@@ -58,7 +64,7 @@ impl Bytes for Relaxed {
     }
     #[inline(always)]
     fn mul_add(a: v128, b: v128, c: v128) -> v128 {
-        f32x4_add(f32x4_mul(a, b), c)
+        f32x4_relaxed_madd(a, b, c)
     }
     #[inline(always)]
     fn mul(a: v128, b: v128) -> v128 {
@@ -93,6 +99,13 @@ macro_rules! door {
 
 door!(q4, 4);
 door!(q8, 8);
+
+/// # Safety
+/// As [`floats::product`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn product(m: usize, k: usize, n: usize, a: *const f32, stride: usize, b: *const f32, c: *mut f32) {
+    unsafe { floats::product::<Relaxed>(Matrices { m, k, n, a, stride, b, c }) }
+}
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
