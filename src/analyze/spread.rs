@@ -1,9 +1,10 @@
 //! How steady a score is: the same face saved again in lower quality, and scored again.
 //!
-//! A photo that reaches somebody has been saved many times. A score that further savings move across the limit of a band
-//! says more about the file than about the face, so the band then gives way, if more than one of them does: to the weaker claim where both sides claim
-//! signs, else to `inconclusive`; words about the whole face are then opened anew, so that they claim no more than the band. What is saved again is the crop that the model sees, not the file: the face alone, at the
-//! size at which it is judged.
+//! A photo that reaches somebody has been saved many times. A score that one more saving moves across the limit of a band says more
+//! about the file than about the face; the middle of four scores moves less than one of them. So the band becomes that of
+//! the middle, though never a stronger claim of signs than the words were written for; words about the whole face are then opened anew,
+//! so that they say what the band says. What is saved again is the crop that the model sees, not the file: the face alone, at the size at
+//! which it is judged.
 
 use crate::analyze::bands::Calibration;
 use crate::analyze::report::{Band, FaceReport, Report, Spread, Trial};
@@ -82,7 +83,7 @@ impl Analyzer {
         Ok(Trial { how, score, band: self.settings.calibration.band(score) })
     }
 
-    /// Adds the spread to every face of a report about this photo, and lets bands give way that it does not bear. Scores of
+    /// Adds the spread to every face of a report about this photo, and moves bands to where its middle lies. Scores of
     /// a face are kept, so a later report, or one after a stop, costs only what is missing.
     ///
     /// # Errors
@@ -100,6 +101,9 @@ impl Analyzer {
         let of_whole_face = report.request.as_ref().is_some_and(|asked| !asked.has_region());
         for (told, place) in report.faces.iter_mut().zip(places) {
             let face = place.ok_or_else(|| Error::Request("the report has a face that the photo has not".into()))?;
+            if told.spread.is_some() {
+                continue;
+            }
             listener.event(Event::Stage { stage: Stage::Spread, face });
             let crop = self.crop(photo, face)?;
             let labels = self.crop_labels(photo, face, &crop);
@@ -113,11 +117,11 @@ impl Analyzer {
                     kept.clone_from(&trials);
                 }
             }
-            let gave_way = widen(told, trials, &self.settings.calibration);
-            if gave_way && of_whole_face && told.band == Band::Inconclusive {
-                weaken(told);
+            let moved = widen(told, trials, &self.settings.calibration);
+            if moved && of_whole_face {
+                reopen(told);
             }
-            crosses |= gave_way;
+            crosses |= moved;
         }
         if crosses {
             report.warnings.push(CROSSES.into());
@@ -131,40 +135,57 @@ impl Analyzer {
     }
 }
 
-/// What remains of a band after trials, and the least and greatest score. One trial may differ.
+/// The band after trials, and the least and greatest score.
+///
+/// It is that of the median score, with three exceptions: signs that the face's own score did not have are not claimed, because the words
+/// were written without them; signs that the median denies altogether leave it inconclusive; and so does a band that was inconclusive
+/// for another reason than the score.
 pub fn held_band(band: Band, score: f32, tried: &[Trial], calibration: &Calibration) -> (Band, f32, f32) {
     let mut scores: Vec<f32> = tried.iter().map(|t| t.score).chain([score]).collect();
     scores.sort_by(f32::total_cmp);
-    // Of four scores or more the least and the greatest are left out: a poor copy may lose the traces without making the others wrong.
-    let kept = if scores.len() >= 4 { &scores[1..scores.len() - 1] } else { &scores[..] };
-    let band_at = |score: Option<&f32>| score.map_or(Band::Inconclusive, |s| calibration.band(*s));
-    let (low, high) = (scores[0], scores[scores.len() - 1]);
-    (held(band, band_at(kept.first()), band_at(kept.last())), low, high)
+    let half = scores.len() / 2;
+    let median = if scores.len().is_multiple_of(2) { f32::midpoint(scores[half - 1], scores[half]) } else { scores[half] };
+    let middle = calibration.band(median);
+    let held = if band != calibration.band(score) {
+        Band::Inconclusive
+    } else {
+        match (band >= Band::Signs, middle >= Band::Signs) {
+            (true, true) => band.min(middle),
+            (false, false) => middle,
+            _ => Band::Inconclusive,
+        }
+    };
+    (held, scores[0], scores[scores.len() - 1])
 }
 
-/// Gives a face its spread; true if its band gave way.
+/// Gives a face its spread; true if its band moved.
 fn widen(face: &mut FaceReport, tried: Vec<Trial>, calibration: &Calibration) -> bool {
-    let (band, low, high) = held_band(face.band, face.score, &tried, calibration);
-    let gave_way = band != face.band;
+    let (mut band, low, high) = held_band(face.band, face.score, &tried, calibration);
+    if band == Band::NoSign && !face.masks.is_empty() {
+        // Its words say where to look, though they claim nothing.
+        band = Band::Inconclusive;
+    }
+    let moved = band != face.band;
     face.band = band;
     if band < Band::Signs {
         face.family = Family::Real;
     }
     face.spread = Some(Spread { low, high, tried });
-    gave_way
+    moved
 }
 
-/// Opens the words of a face that is no longer judged with the weaker form of the same opening, and leaves the family out. Words that open
-/// in neither way, as to a question of one's own, stay.
-fn weaken(face: &mut FaceReport) {
+/// Opens the words of a face whose band moved with the form of their opening that says what the band says; signs that are only possible
+/// name no family. Words that open in another way, as to a question of one's own, stay.
+fn reopen(face: &mut FaceReport) {
     let Some(first) = face.spans.first_mut() else { return };
-    let weaker = NOT_FOUND.iter().zip(NOT_CLEAR).chain(FOUND.iter().zip(POSSIBLE));
-    let Some((claim, rest, weak)) = weaker.into_iter().find_map(|(claim, weak)| Some((*claim, first.text.strip_prefix(claim)?, weak)))
-    else {
-        return;
+    let forms: Vec<(&str, &str)> = match face.band {
+        Band::NoSign => NOT_CLEAR.iter().zip(NOT_FOUND).map(|(from, to)| (*from, *to)).collect(),
+        Band::Inconclusive => NOT_FOUND.iter().zip(NOT_CLEAR).chain(FOUND.iter().zip(POSSIBLE)).map(|(from, to)| (*from, *to)).collect(),
+        Band::Signs | Band::StrongSigns => return,
     };
-    first.text = format!("{weak}{rest}");
-    if FOUND.contains(&claim)
+    let Some((from, to)) = forms.into_iter().find(|(from, _)| first.text.starts_with(from)) else { return };
+    first.text.replace_range(..from.len(), to);
+    if POSSIBLE.contains(&to)
         && let Some(last) = face.spans.last_mut()
     {
         for words in Family::ALL.into_iter().flat_map(|f| [family_sentence(f), family_hint(f)]).filter(|w| !w.is_empty()) {
@@ -176,23 +197,11 @@ fn weaken(face: &mut FaceReport) {
     face.answer = face.spans.iter().map(|s| s.text.as_str()).collect();
 }
 
-/// What remains of a band when the score reaches from the band `low` to the band `high`.
-fn held(band: Band, low: Band, high: Band) -> Band {
-    if low == high && low == band {
-        band
-    } else if low >= Band::Signs && band >= Band::Signs {
-        // Signs either way: the weaker claim.
-        band.min(low)
-    } else {
-        Band::Inconclusive
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::report::Span;
-    use crate::image::BBox;
+    use crate::analyze::report::{MaskReport, Span};
+    use crate::image::{BBox, Mask, Rle};
 
     fn face(score: f32, band: Band) -> FaceReport {
         FaceReport {
@@ -213,36 +222,44 @@ mod tests {
         let trial = |(how, score): (Resave, &f32)| Trial { how, score: *score, band: calibration.band(*score) };
         let mut face = face(score, band);
         let before = face.band;
-        let gave_way = widen(&mut face, Resave::ALL.into_iter().zip(tried).map(trial).collect(), &calibration);
-        assert_eq!(gave_way, face.band != before);
+        let moved = widen(&mut face, Resave::ALL.into_iter().zip(tried).map(trial).collect(), &calibration);
+        assert_eq!(moved, face.band != before);
         face
     }
 
     #[test]
-    fn a_band_gives_way_to_the_weaker_claim_or_to_none() {
+    fn a_band_follows_the_middle_and_never_claims_more_than_the_words() {
         use Band::{Inconclusive, NoSign, Signs, StrongSigns};
         for (score, band, tried, want) in [
             (0.97, StrongSigns, [0.96, 0.99].as_slice(), StrongSigns),
-            (0.97, StrongSigns, &[0.80, 0.99], Signs),
+            (0.97, StrongSigns, &[0.80, 0.90], Signs),
             (0.80, Signs, &[0.99, 0.76], Signs),
-            (0.97, StrongSigns, &[0.80, 0.10], Inconclusive),
-            (0.80, Signs, &[0.74, 0.80], Inconclusive),
+            (0.97, StrongSigns, &[0.60, 0.10], Inconclusive),
+            (0.80, Signs, &[0.74, 0.70], Inconclusive),
             (0.10, NoSign, &[0.20, 0.05], NoSign),
-            (0.10, NoSign, &[0.40, 0.05], Inconclusive),
+            (0.10, NoSign, &[0.40, 0.05], NoSign),
             (0.50, Inconclusive, &[0.60, 0.40], Inconclusive),
-            (0.97, StrongSigns, &[0.60, 0.97, 0.96], StrongSigns),
+            // One poor copy, or one odd score among four, moves nothing.
+            (0.97, StrongSigns, &[0.10, 0.97, 0.96], StrongSigns),
             (0.97, StrongSigns, &[0.60, 0.80, 0.96], Signs),
-            (0.97, StrongSigns, &[0.60, 0.70, 0.96], Inconclusive),
-            (0.10, NoSign, &[0.20, 0.50, 0.05], NoSign),
-            (0.10, NoSign, &[0.60, 0.50, 0.05], Inconclusive),
+            (0.97, StrongSigns, &[0.60, 0.60, 0.96], Signs),
+            (0.97, StrongSigns, &[0.50, 0.50, 0.96], Inconclusive),
+            (0.10, NoSign, &[0.20, 0.90, 0.05], NoSign),
+            (0.10, NoSign, &[0.50, 0.70, 0.05], NoSign),
+            (0.30, NoSign, &[0.60, 0.50, 0.05], Inconclusive),
             // The face's own score is the one that differs.
             (0.80, Signs, &[0.50, 0.50, 0.55], Inconclusive),
             (0.97, StrongSigns, &[0.80, 0.80, 0.80], Signs),
+            (0.40, Inconclusive, &[0.20, 0.10, 0.30], NoSign),
+            // A stronger claim of signs than the words were written for.
             (0.80, Signs, &[0.97, 0.97, 0.97], Signs),
+            (0.70, Inconclusive, &[0.80, 0.80, 0.80], Inconclusive),
             (0.10, NoSign, &[0.80, 0.80, 0.80], Inconclusive),
-            // Already inconclusive because the words contradict the score: never a claim again.
+            // Signs that nothing else bears.
+            (0.80, Signs, &[0.10, 0.10, 0.10], Inconclusive),
+            // Already inconclusive because the words contradict the score.
             (0.97, Inconclusive, &[0.80, 0.96], Inconclusive),
-            (0.97, Inconclusive, &[0.96, 0.96], Inconclusive),
+            (0.10, Inconclusive, &[0.10, 0.10], Inconclusive),
         ] {
             let face = after(score, band, tried);
             assert_eq!(face.band, want, "{score} {tried:?}");
@@ -252,6 +269,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_face_with_marks_is_not_called_free_of_signs() {
+        let calibration = Calibration::default();
+        let tried = [0.1, 0.1, 0.1].map(|score| Trial { how: Resave::Jpeg75, score, band: calibration.band(score) });
+        let rle = Rle::encode(&Mask::new(3, 3));
+        let mask = MaskReport { concept: None, bbox: face(0.0, Band::NoSign).bbox, rle, quality: 0.5, measured: vec![] };
+        let mut marked = FaceReport { masks: vec![mask], ..face(0.6, Band::Inconclusive) };
+        assert!(!widen(&mut marked, tried.to_vec(), &calibration));
+        assert_eq!(marked.band, Band::Inconclusive);
+    }
+
     /// Spans by alternating between text and phrase.
     fn said(pieces: &[&str]) -> FaceReport {
         let spans = pieces.iter().enumerate().map(|(i, t)| Span { text: (*t).into(), mask: (i % 2 == 1).then_some(i / 2) });
@@ -259,21 +287,28 @@ mod tests {
     }
 
     #[test]
-    fn words_claim_no_more_than_a_band_that_gave_way() {
-        for (before, after) in [
-            (&["No sign of forgery was found in the eyes."][..], "No clear sign of forgery was found in the eyes."),
-            (&["There is no sign of forgery."], "There is no clear sign of forgery."),
+    fn words_say_what_a_band_says_that_moved() {
+        use Band::{Inconclusive, NoSign, Signs};
+        for (band, before, after) in [
+            (Inconclusive, &["No sign of forgery was found in the eyes."][..], "No clear sign of forgery was found in the eyes."),
+            (Inconclusive, &["There is no sign of forgery."], "There is no clear sign of forgery."),
+            (NoSign, &["There is no clear sign of forgery."], "There is no sign of forgery."),
             (
+                Inconclusive,
                 &["There are signs of forgery. The", " nose", " is unusually smooth. This fits a face swap."],
                 "There may be signs of forgery. The nose is unusually smooth.",
             ),
-            (&["Signs of forgery were found: the", " nose", "."], "Possible signs of forgery were found: the nose."),
-            (&["That cannot be told from the face."], "That cannot be told from the face."),
-            (&["No clear sign of forgery was found."], "No clear sign of forgery was found."),
+            (Inconclusive, &["Signs of forgery were found: the", " nose", "."], "Possible signs of forgery were found: the nose."),
+            (
+                Signs,
+                &["There are signs of forgery. The", " nose", " has a red cast. This fits a face swap."],
+                "There are signs of forgery. The nose has a red cast. This fits a face swap.",
+            ),
+            (Inconclusive, &["That cannot be told from the face."], "That cannot be told from the face."),
         ] {
-            let mut face = said(before);
+            let mut face = FaceReport { band, ..said(before) };
             let places: Vec<_> = face.spans.iter().map(|s| s.mask).collect();
-            weaken(&mut face);
+            reopen(&mut face);
             assert_eq!(face.answer, after);
             assert_eq!(face.spans.iter().map(|s| s.text.as_str()).collect::<String>(), after);
             assert_eq!(face.spans.iter().map(|s| s.mask).collect::<Vec<_>>(), places);

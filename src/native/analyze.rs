@@ -136,7 +136,7 @@ fn meaning(warning: &str) -> &'static str {
     match warning {
         CONTRADICTION => " (the words and the score disagree, so the band is inconclusive)",
         OTHER_FAMILY => " (the words and the classifier differ on the kind of technique)",
-        CROSSES => " (saved again in lower quality, the face gets another band; the weaker claim stands)",
+        CROSSES => " (saved again in lower quality, the face gets other bands; the middle of them stands)",
         _ => "",
     }
 }

@@ -1,4 +1,4 @@
-// How steady a result is: measured after the answer, never in its way, and told in words; a band that it does not bear gives way.
+// How steady a result is: measured after the answer, never in its way, and told in words; the band follows the middle of what came out.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ test('a result that does not hold becomes inconclusive, with what came out each 
   assert.match(words, /Not steady/);
   assert.match(words, /JPEG at quality 50: No sign of manipulation found/);
   assert.doesNotMatch(words, /Most like/, 'no family is named any more');
-  assert.match(await at('result').first().innerText(), /the weaker claim stands/);
+  assert.match(await at('result').first().innerText(), /the middle of them stands/i);
   await page.screenshot({ path: join(OUT, 'spread-moved.png'), fullPage: true });
   await page.locator('[data-test="save-more"] summary').click();
   const waiting = page.waitForEvent('download');
