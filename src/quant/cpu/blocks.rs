@@ -85,8 +85,8 @@ impl Inputs {
 
     /// Rows and columns `at = [row, count, from, len]` of a product, for the kernel on digits.
     #[cfg(target_arch = "wasm32")]
-    pub(super) fn as_panel(&self, w: &Packed<'_>, at: [usize; 4], out: &mut [f32]) -> relaxed::kernel::Panel {
-        relaxed::as_panel(w, (&self.pairs, &self.scales, &self.sums), at, out)
+    pub(super) fn as_panel(&self, w: &Packed<'_>, at: [usize; 4], out: &mut [f32], room: &mut [i32]) -> relaxed::kernel::Panel {
+        relaxed::as_panel(w, (&self.pairs, &self.scales, &self.sums), at, out, room)
     }
 }
 
@@ -118,8 +118,9 @@ pub fn products(x: &Inputs, work: &mut [(Packed<'_>, &mut [f32])]) {
     let panels: Vec<(usize, usize)> =
         work.iter().enumerate().flat_map(|(id, (w, _))| (0..w.n).step_by(width).map(move |from| (id, from))).collect();
     let room = if x.m == 1 { 0 } else { x.m.min(ROWS) * width };
-    let mut rooms = share::rooms(work_in_all, || vec![0.0f32; room]);
-    share::each(panels.len(), &mut rooms, |part, at| {
+    let prepared = if x.isa.takes_digits() && x.m > 1 { relaxed::ROOM * width } else { 0 };
+    let mut rooms = share::rooms(work_in_all, || (vec![0.0f32; room], vec![0i32; prepared]));
+    share::each(panels.len(), &mut rooms, |(part, prepared): &mut (Vec<f32>, Vec<i32>), at| {
         let (id, from) = panels[at];
         let (w, y) = &work[id];
         let len = width.min(w.n - from);
@@ -127,13 +128,13 @@ pub fn products(x: &Inputs, work: &mut [(Packed<'_>, &mut [f32])]) {
             // SAFETY: panels do not overlap.
             let y = unsafe { y.some(from, len) };
             y.fill(0.0);
-            return panel(x.isa, x, w, [0, 1, from, len], y);
+            return panel(x.isa, x, w, [0, 1, from, len], y, prepared);
         }
         for row in (0..x.m).step_by(ROWS) {
             let count = ROWS.min(x.m - row);
             let part = &mut part[..count * len];
             part.fill(0.0);
-            panel(x.isa, x, w, [row, count, from, len], part);
+            panel(x.isa, x, w, [row, count, from, len], part, prepared);
             for (i, values) in part.chunks_exact(len).enumerate() {
                 // SAFETY: as above.
                 unsafe { y.some((row + i) * w.n + from, len) }.copy_from_slice(values);
@@ -148,13 +149,15 @@ fn panel_width(m: usize) -> usize {
     (16384 / m.min(ROWS)).clamp(256, 2048) / STEP * STEP
 }
 
-/// Adds outputs `from .. from + len` of rows `row .. row + count` to `out [count, len]`; `at = [row, count, from, len]`.
-fn panel(isa: Isa, x: &Inputs, w: &Packed<'_>, at: [usize; 4], out: &mut [f32]) {
+/// Adds outputs `from .. from + len` of rows `row .. row + count` to `out [count, len]`; `at = [row, count, from, len]`. `room`: for the
+/// kernel on digits.
+#[cfg_attr(not(target_arch = "wasm32"), expect(unused_variables, reason = "only wasm has the kernel on digits"))]
+fn panel(isa: Isa, x: &Inputs, w: &Packed<'_>, at: [usize; 4], out: &mut [f32], room: &mut [i32]) {
     let [row, count, from, len] = at;
     assert!(row + count <= x.m && from + len <= w.n && out.len() == count * len);
     #[cfg(target_arch = "wasm32")]
     if isa == Isa::Relaxed {
-        return relaxed::call(w.bits, x.as_panel(w, at, out));
+        return relaxed::call(w.bits, x.as_panel(w, at, out, room));
     }
     // SAFETY: `isa` says what was detected; rows and columns were checked here, `w` and `x` by `products`.
     unsafe {

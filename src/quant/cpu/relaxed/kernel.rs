@@ -34,7 +34,12 @@ pub struct Panel {
     pub count: usize,
     /// `[count, len]`, added to.
     pub out: *mut f32,
+    /// Room for `8 · len` words, used where there are [`MANY`] rows: eight halves of four bytes at 4 bits, the sum of the weights at 8.
+    pub room: *mut i32,
 }
+
+/// Rows from which on a block's weights are prepared once for all of them.
+pub const MANY: usize = 4;
 
 /// One register of bytes in 32-bit lanes.
 #[allow(clippy::missing_safety_doc, reason = "pointers to LANES values, as Panel says")]
@@ -57,6 +62,7 @@ pub trait Bytes {
     unsafe fn load_f(from: *const f32) -> Self::F;
     unsafe fn splat_f(from: *const f32) -> Self::F;
     unsafe fn store(to: *mut f32, v: Self::F);
+    unsafe fn store_i(to: *mut i32, v: Self::I);
     /// `a · b + c`, rounded once or twice.
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     fn mul(a: Self::F, b: Self::F) -> Self::F;
@@ -72,53 +78,95 @@ pub unsafe fn panel<S: Bytes, const B: usize>(p: Panel) {
         let blocks = p.k / BLOCK;
         let mut block = 0;
         while block < blocks {
-            let mut row = 0;
-            while row < p.count {
-                // As many rows as leave their sums in the machine's 16 registers: the weights are unpacked once for all of them. Of four
-                // that are left two and two, because one alone takes almost as long as two.
-                row += match p.count - row {
-                    1 => {
-                        strip::<S, B, 1, 4>(&p, row, block);
-                        1
-                    }
-                    3 | 5.. if B == 4 => {
-                        strip::<S, B, 3, 2>(&p, row, block);
-                        3
-                    }
-                    _ => {
-                        strip::<S, B, 2, 2>(&p, row, block);
-                        2
-                    }
-                };
+            if p.count < MANY {
+                let mut row = 0;
+                while row + 2 <= p.count {
+                    strip::<S, B, 2, 2, false>(&p, row, block);
+                    row += 2;
+                }
+                if row < p.count {
+                    strip::<S, B, 1, 4, false>(&p, row, block);
+                }
+            } else {
+                prepare::<S, B>(&p, block);
+                let mut row = 0;
+                while row < p.count {
+                    // As many rows as leave their sums in the machine's 16 registers. Of four that are left two and two, because one
+                    // alone takes almost as long as two.
+                    row += match p.count - row {
+                        1 => {
+                            strip::<S, B, 1, 4, true>(&p, row, block);
+                            1
+                        }
+                        2 | 4 => {
+                            strip::<S, B, 2, 2, true>(&p, row, block);
+                            2
+                        }
+                        _ => {
+                            strip::<S, B, 3, 2, true>(&p, row, block);
+                            3
+                        }
+                    };
+                }
             }
             block += 1;
         }
     }
 }
 
+/// What the rows of a panel share of a block: its 4-bit weights unpacked, or the sums of its 8-bit weights. Whole registers only.
+#[inline(always)]
+unsafe fn prepare<S: Bytes, const B: usize>(p: &Panel, block: usize) {
+    unsafe {
+        let mut col = 0;
+        while col + S::LANES <= p.len {
+            let words = p.words.add(block * B * p.n + p.from + col);
+            let mut total = S::constant(0);
+            for r in 0..B {
+                let word = S::load(words.add(r * p.n));
+                if B == 4 {
+                    S::store_i(p.room.add(2 * r * p.len + col), S::low(word));
+                    S::store_i(p.room.add((2 * r + 1) * p.len + col), S::high(word));
+                } else {
+                    total = S::dot(total, word, S::constant(0x0101_0101));
+                }
+            }
+            if B == 8 {
+                S::store_i(p.room.add(col), total);
+            }
+            col += S::LANES;
+        }
+    }
+}
+
 /// One block of `M` rows, all columns: `N` registers at a time, then one, then single outputs.
 #[inline(always)]
-unsafe fn strip<S: Bytes, const B: usize, const M: usize, const N: usize>(p: &Panel, row: usize, block: usize) {
+unsafe fn strip<S: Bytes, const B: usize, const M: usize, const N: usize, const READY: bool>(p: &Panel, row: usize, block: usize) {
     unsafe {
         let mut col = 0;
         while col + N * S::LANES <= p.len {
-            tile::<S, B, M, N>(p, row, block, col);
+            tile::<S, B, M, N, READY>(p, row, block, col);
             col += N * S::LANES;
         }
         while col + S::LANES <= p.len {
-            tile::<S, B, M, 1>(p, row, block, col);
+            tile::<S, B, M, 1, READY>(p, row, block, col);
             col += S::LANES;
         }
         while col < p.len {
-            tile::<Plain, B, M, 1>(p, row, block, col);
+            tile::<Plain, B, M, 1, false>(p, row, block, col);
             col += 1;
         }
     }
 }
 
-/// `M` rows × `N` registers of outputs from `col` on.
+/// `M` rows × `N` registers of outputs from `col` on; `READY`: [`prepare`] has seen the block.
 #[inline(always)]
-unsafe fn tile<S: Bytes, const B: usize, const M: usize, const N: usize>(p: &Panel, row: usize, block: usize, col: usize) {
+unsafe fn tile<S: Bytes, const B: usize, const M: usize, const N: usize, const READY: bool>(
+    p: &Panel,
+    row: usize,
+    block: usize,
+    col: usize,
+) {
     unsafe {
         let blocks = p.k / BLOCK;
         let zero = S::constant(0);
@@ -127,9 +175,14 @@ unsafe fn tile<S: Bytes, const B: usize, const M: usize, const N: usize>(p: &Pan
         let digits = p.digits.add((row * blocks + block) * DIGITS);
         for r in 0..B {
             for v in 0..N {
-                let word = S::load(words.add(r * p.n + v * S::LANES));
+                let at = r * p.n + v * S::LANES;
                 if B == 4 {
-                    let halves = [S::low(word), S::high(word)];
+                    let halves = if READY {
+                        [0, 1].map(|j| S::load(p.room.add((2 * r + j) * p.len + col + v * S::LANES)))
+                    } else {
+                        let word = S::load(words.add(at));
+                        [S::low(word), S::high(word)]
+                    };
                     for i in 0..M {
                         let d = digits.add(i * blocks * DIGITS + r * 4);
                         for j in 0..2 {
@@ -138,7 +191,10 @@ unsafe fn tile<S: Bytes, const B: usize, const M: usize, const N: usize>(p: &Pan
                         }
                     }
                 } else {
-                    total[v] = S::dot(total[v], word, S::constant(0x0101_0101));
+                    let word = S::load(words.add(at));
+                    if !READY {
+                        total[v] = S::dot(total[v], word, S::constant(0x0101_0101));
+                    }
                     for i in 0..M {
                         let d = digits.add(i * blocks * DIGITS + r * 2);
                         high[i][v] = S::dot(high[i][v], word, S::splat(d));
@@ -149,6 +205,9 @@ unsafe fn tile<S: Bytes, const B: usize, const M: usize, const N: usize>(p: &Pan
         }
         let at = block * p.n + p.from + col;
         for v in 0..N {
+            if B == 8 && READY {
+                total[v] = S::load(p.room.add(col + v * S::LANES));
+            }
             let scale = S::load_f(p.scales.add(at + v * S::LANES));
             for i in 0..M {
                 let to = p.out.add((row + i) * p.len + col + v * S::LANES);
@@ -220,6 +279,10 @@ impl Bytes for Plain {
     }
     #[inline(always)]
     unsafe fn store(to: *mut f32, v: f32) {
+        unsafe { *to = v }
+    }
+    #[inline(always)]
+    unsafe fn store_i(to: *mut i32, v: i32) {
         unsafe { *to = v }
     }
     #[inline(always)]

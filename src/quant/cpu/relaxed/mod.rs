@@ -51,17 +51,23 @@ pub(super) fn digits(block: &[f32; BLOCK], inverse: f32, bits: usize) -> [i32; D
     }
 }
 
-/// Rows `[row, count]` and columns `[from, len]` of a product, as the kernel takes them.
+/// Words of room that the kernel takes for each column.
+pub(super) const ROOM: usize = 8;
+
+/// Rows `[row, count]` and columns `[from, len]` of a product, as the kernel takes them; `room` of [`ROOM`] `· len` words, or none for a few
+/// rows.
 #[cfg(any(target_arch = "wasm32", test))]
 pub(super) fn as_panel(
     w: &Packed<'_>,
     (digits, steps, sums): (&[i32], &[f32], &[f32]),
     [row, count, from, len]: [usize; 4],
     out: &mut [f32],
+    room: &mut [i32],
 ) -> Panel {
     let blocks = w.k / BLOCK;
     assert!(from + len <= w.n && out.len() == count * len && digits.len() >= (row + count) * blocks * DIGITS);
     assert!(steps.len() >= (row + count) * blocks && sums.len() == steps.len());
+    assert!(count < kernel::MANY || room.len() >= ROOM * len);
     Panel {
         words: w.words.as_ptr(),
         scales: w.scales.as_ptr(),
@@ -75,6 +81,7 @@ pub(super) fn as_panel(
         sums: sums[row * blocks..].as_ptr(),
         count,
         out: out.as_mut_ptr(),
+        room: room.as_mut_ptr(),
     }
 }
 
@@ -102,6 +109,7 @@ mod installed {
         *const f32,
         usize,
         *mut f32,
+        *mut i32,
     );
 
     /// That of the plain product, with [`Matrices`] field by field.
@@ -135,7 +143,7 @@ mod installed {
     }
 
     unsafe fn through(door: Door, p: Panel) {
-        unsafe { door(p.words, p.scales, p.mins, p.k, p.n, p.from, p.len, p.digits, p.steps, p.sums, p.count, p.out) }
+        unsafe { door(p.words, p.scales, p.mins, p.k, p.n, p.from, p.len, p.digits, p.steps, p.sums, p.count, p.out, p.room) }
     }
 
     /// Takes the kernels at `first` and behind it in the module's function table into use, if they calculate what SIMD128 does. A kernel
@@ -149,7 +157,8 @@ mod installed {
         // SAFETY: as above.
         let plain = unsafe { std::mem::transmute::<usize, PlainDoor>(first + 2) };
         let right = [4, 8].into_iter().all(|bits| {
-            let (m, k, n) = (3, 64, 23);
+            // So many rows that weights are prepared, columns that fill no register.
+            let (m, k, n) = (7, 64, 23);
             let of = |i: usize| ((i * 2_654_435_761) >> 7) as u32 as i32;
             let words: Vec<i32> = (0..k * bits / 32 * n).map(of).collect();
             let few = |count: usize, by: usize| (0..count).map(|i| (of(i + by) % 1000) as f32 / 1000.0).collect::<Vec<f32>>();
@@ -159,8 +168,9 @@ mod installed {
             products(&Inputs::with(Isa::Base, &x, m, k, bits), &mut [(w, &mut want)]);
             let mut got = vec![0.0; m * n];
             let digits = Inputs::with(Isa::Relaxed, &x, m, k, bits);
+            let mut room = vec![0; super::ROOM * n];
             // SAFETY: as above.
-            unsafe { through(doors[usize::from(bits == 8)], digits.as_panel(&w, [0, m, 0, n], &mut got)) };
+            unsafe { through(doors[usize::from(bits == 8)], digits.as_panel(&w, [0, m, 0, n], &mut got, &mut room)) };
             let top = want.iter().fold(0.0f32, |t, v| t.max(v.abs()));
             want.iter().zip(&got).all(|(a, b)| (a - b).abs() < 1e-3 * top)
         });
@@ -199,7 +209,8 @@ mod tests {
             sums.push(block.iter().sum::<f32>());
         }
         let mut y = vec![0.0; m * w.n];
-        let p = as_panel(&w, (&all, &steps, &sums), [0, m, 0, w.n], &mut y);
+        let mut room = vec![0; ROOM * w.n];
+        let p = as_panel(&w, (&all, &steps, &sums), [0, m, 0, w.n], &mut y, &mut room);
         // SAFETY: `as_panel` checked it.
         unsafe {
             if w.bits == 4 {

@@ -63,6 +63,10 @@ impl Bytes for Relaxed {
         unsafe { v128_store(to.cast(), v) }
     }
     #[inline(always)]
+    unsafe fn store_i(to: *mut i32, v: v128) {
+        unsafe { v128_store(to.cast(), v) }
+    }
+    #[inline(always)]
     fn mul_add(a: v128, b: v128, c: v128) -> v128 {
         f32x4_relaxed_madd(a, b, c)
     }
@@ -91,8 +95,9 @@ macro_rules! door {
             sums: *const f32,
             count: usize,
             out: *mut f32,
+            room: *mut i32,
         ) {
-            unsafe { panel::<Relaxed, $bits>(Panel { words, scales, mins, k, n, from, len, digits, steps, sums, count, out }) }
+            unsafe { panel::<Relaxed, $bits>(Panel { words, scales, mins, k, n, from, len, digits, steps, sums, count, out, room }) }
         }
     };
 }
