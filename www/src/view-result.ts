@@ -177,9 +177,10 @@ function lighting(c: Controller, ref: MaskRef) {
 function phrase(c: Controller, run: Run, face: number, mask: number, text: string): TemplateResult {
   const number = markNumber(run, face, mask);
   const light = lighting(c, { run: run.id, face, mask });
-  return html`<button class="phrase c${(number - 1) % PALETTE.length} ${light.lit ? 'on' : ''}" part="phrase" data-test="phrase" data-mask=${mask} aria-pressed=${light.pinned}
+  // The space before it stands before its number.
+  return html`${/^\s/.test(text) ? ' ' : nothing}<button class="phrase c${(number - 1) % PALETTE.length} ${light.lit ? 'on' : ''}" part="phrase" data-test="phrase" data-mask=${mask} aria-pressed=${light.pinned}
     @pointerenter=${light.on} @pointerleave=${light.off} @focus=${light.on} @blur=${light.off} @click=${light.tap}
-  ><span class="chip" aria-hidden="true">${number}</span>${text}<span class="hidden">, ${c.words.mark(number)}</span></button>`;
+  ><span class="chip" aria-hidden="true">${number}</span>${text.trimStart()}<span class="hidden">, ${c.words.mark(number)}</span></button>`;
 }
 
 /** What a mask is called: the words of its phrase, or its concept. */
