@@ -1,7 +1,7 @@
 //! How steady a score is: the same face saved again in lower quality, and scored again.
 //!
 //! A photo that reaches somebody has been saved many times. A score that one more saving moves across the limit of a band says more
-//! about the file than about the face; the middle of four scores moves less than one of them. So the band becomes that of
+//! about the file than about the face; the middle of four scores depends less on one saving. So the band becomes that of
 //! the middle, though never a stronger claim of signs than the words were written for; words about the whole face are then opened anew,
 //! so that they say what the band says. What is saved again is the crop that the model sees, not the file: the face alone, at the size at
 //! which it is judged.
