@@ -9,6 +9,7 @@
 use crate::analyze::bands::Calibration;
 use crate::analyze::report::{Band, FaceReport, Report, Spread, Trial};
 use crate::analyze::request::{Event, Listener, Stage};
+use crate::analyze::sayable::Claims;
 use crate::analyze::{Analyzer, Photo, ms, read_back};
 use crate::error::{Error, Result};
 use crate::face::Faces;
@@ -137,16 +138,17 @@ impl Analyzer {
 
 /// The band after trials, and the least and greatest score.
 ///
-/// It is that of the median score, with three exceptions: signs that the face's own score did not have are not claimed, because the words
-/// were written without them; signs that the median denies altogether leave it inconclusive; and so does a band that was inconclusive
-/// for another reason than the score.
+/// It is that of the median score, except where it would say other than words that no new opening mends; it is inconclusive then: signs
+/// that the face's own score did not have; signs that only it has; a face of which the words say where to look; and a band that was
+/// inconclusive for another reason than the score.
 pub fn held_band(band: Band, score: f32, tried: &[Trial], calibration: &Calibration) -> (Band, f32, f32) {
     let mut scores: Vec<f32> = tried.iter().map(|t| t.score).chain([score]).collect();
     scores.sort_by(f32::total_cmp);
     let half = scores.len() / 2;
     let median = if scores.len().is_multiple_of(2) { f32::midpoint(scores[half - 1], scores[half]) } else { scores[half] };
     let middle = calibration.band(median);
-    let held = if band != calibration.band(score) {
+    let doubted = Claims::of(band, score) == Claims::Doubt;
+    let held = if band != calibration.band(score) || doubted && middle == Band::NoSign {
         Band::Inconclusive
     } else {
         match (band >= Band::Signs, middle >= Band::Signs) {
@@ -162,7 +164,7 @@ pub fn held_band(band: Band, score: f32, tried: &[Trial], calibration: &Calibrat
 fn widen(face: &mut FaceReport, tried: Vec<Trial>, calibration: &Calibration) -> bool {
     let (mut band, low, high) = held_band(face.band, face.score, &tried, calibration);
     if band == Band::NoSign && !face.masks.is_empty() {
-        // Its words say where to look, though they claim nothing.
+        // An answer about a part may mark it, whatever the score of the whole face is.
         band = Band::Inconclusive;
     }
     let moved = band != face.band;
@@ -251,6 +253,8 @@ mod tests {
             (0.80, Signs, &[0.50, 0.50, 0.55], Inconclusive),
             (0.97, StrongSigns, &[0.80, 0.80, 0.80], Signs),
             (0.40, Inconclusive, &[0.20, 0.10, 0.30], NoSign),
+            // From one half on its words say where to look.
+            (0.60, Inconclusive, &[0.10, 0.10, 0.10], Inconclusive),
             // A stronger claim of signs than the words were written for.
             (0.80, Signs, &[0.97, 0.97, 0.97], Signs),
             (0.70, Inconclusive, &[0.80, 0.80, 0.80], Inconclusive),
@@ -275,7 +279,7 @@ mod tests {
         let tried = [0.1, 0.1, 0.1].map(|score| Trial { how: Resave::Jpeg75, score, band: calibration.band(score) });
         let rle = Rle::encode(&Mask::new(3, 3));
         let mask = MaskReport { concept: None, bbox: face(0.0, Band::NoSign).bbox, rle, quality: 0.5, measured: vec![] };
-        let mut marked = FaceReport { masks: vec![mask], ..face(0.6, Band::Inconclusive) };
+        let mut marked = FaceReport { masks: vec![mask], ..face(0.4, Band::Inconclusive) };
         assert!(!widen(&mut marked, tried.to_vec(), &calibration));
         assert_eq!(marked.band, Band::Inconclusive);
     }
