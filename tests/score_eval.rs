@@ -188,6 +188,45 @@ fn the_recipes_kept_from_training_are_told_apart_by_themselves() {
 }
 
 #[test]
+fn folders_of_pictures_from_elsewhere_are_judged_and_told_apart() {
+    let Some((_, tiny)) = setup() else { return };
+    let cache = std::env::var_os("FACEXT_CACHE").map(PathBuf::from);
+    let cache = cache.or_else(|| std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".cache/facext"))).unwrap();
+    let Ok(portrait) = std::fs::read(cache.join("samples/astronaut.png")) else {
+        eprintln!("skipped: no samples/astronaut.png in the cache");
+        return;
+    };
+    let (plain, forged, none) = (folder("plain"), folder("forged"), folder("none"));
+    for (path, bytes) in [
+        (plain.join("portrait.png"), portrait.as_slice()),
+        (plain.join("notes.txt"), b"no picture".as_slice()),
+        (forged.join("swapped/a.png"), &portrait),
+        (forged.join("swapped/b.png"), &portrait),
+        (forged.join("c.png"), &portrait),
+        (none.join("cut.png"), &portrait[..200]),
+    ] {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let judge = |forged: &Path| {
+        let dirs = ["--untouched", plain.to_str().unwrap(), "--forged", forged.to_str().unwrap()];
+        facext(&[&["eval", "--json", "--weights", tiny.to_str().unwrap()], &dirs[..]].concat())
+    };
+    let (code, out, err) = judge(&forged);
+    assert_eq!(code, 0, "{err}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["n_untouched"], &report["n_forged"]), (&1.into(), &3.into()));
+    // The same picture on both sides: all ties.
+    assert_eq!(report["det"]["auc"], 0.5);
+    assert_eq!((&report["per_folder"]["swapped"]["n"], &report["per_folder"]["."]["n"]), (&2.into(), &1.into()));
+    assert_eq!((&report["skipped"][0]["file"], &report["skipped"][0]["forged"]), (&"notes.txt".into(), &false.into()));
+    assert_eq!(judge(&none).0, 2, "nothing to judge");
+    assert_eq!(judge(&folder("absent")).0, 1);
+    assert_eq!(facext(&["eval", "--forged", "x"]).0, 2);
+    assert_eq!(facext(&["eval"]).0, 2);
+}
+
+#[test]
 fn bad_arguments_are_refused() {
     for bad in [["--unseen", "part_magic"], ["--wordings", "0"], ["--split", "all"]] {
         let (code, _, err) = facext(&["eval", "--data", "x", bad[0], bad[1]]);

@@ -12,6 +12,7 @@ pub mod region;
 pub mod report;
 pub mod request;
 pub mod sayable;
+pub mod score;
 pub mod spread;
 
 use crate::config::{ModelConfig, WEIGHTS_VERSION};

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::image::{self, Mask, Rle};
 use crate::measure;
 use crate::native::cli::AnalyzeArgs;
+use crate::native::say::say;
 use crate::native::{device, files};
 use crate::text::Task;
 use std::fs;
@@ -41,9 +42,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         Ok::<_, Error>((photo, report))
     })?;
     if args.json {
-        println!("{}", to_json(&report)?);
+        say!("{}", to_json(&report)?)?;
     } else {
-        print(&report);
+        print(&report)?;
     }
     if let Some(dir) = &args.out {
         write(dir, &photo, &report)?;
@@ -95,34 +96,35 @@ fn read_mask(path: &Path) -> Result<Rle> {
     Ok(Rle::encode(&Mask::from_rgb(&picture.rgb)))
 }
 
-fn print(report: &Report) {
+fn print(report: &Report) -> Result<()> {
     if report.status == Status::NoUsableFace {
-        println!("No usable face: {}.", report.reason.as_deref().unwrap_or("none").replace('_', " "));
+        say!("No usable face: {}.", report.reason.as_deref().unwrap_or("none").replace('_', " "))?;
     }
     for (i, face) in report.faces.iter().enumerate() {
         let band = words(&face.band);
-        println!(
+        say!(
             "Face {} at {:.0},{:.0}: {band} (score {:.2}, {})",
             i + 1,
             face.bbox.x,
             face.bbox.y,
             face.score,
             face.family.words().unwrap_or("no family")
-        );
+        )?;
         if let Some(spread) = &face.spread {
-            println!("  {}", steadiness(spread));
+            say!("  {}", steadiness(spread))?;
         }
-        println!("  {}", face.answer.trim());
+        say!("  {}", face.answer.trim())?;
         for (n, m) in face.masks.iter().enumerate() {
             let measured: Vec<String> = m.measured.iter().map(told).collect();
             let measured = if measured.is_empty() { "nothing measured there stands out".into() } else { measured.join("; ") };
             let concept = m.concept.as_deref().unwrap_or("no named part");
-            println!("  mask {}: {concept} (quality {:.2}); measured: {measured}", n + 1, m.quality);
+            say!("  mask {}: {concept} (quality {:.2}); measured: {measured}", n + 1, m.quality)?;
         }
     }
     for warning in &report.warnings {
-        println!("Note: {warning}{}", meaning(warning));
+        say!("Note: {warning}{}", meaning(warning))?;
     }
+    Ok(())
 }
 
 /// "is softer than its surroundings (-1.6 octaves; untouched photos 0.1 ± 0.4)".

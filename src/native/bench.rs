@@ -4,6 +4,7 @@ use crate::analyze::request::{Request, Silent};
 use crate::error::{Error, Result};
 use crate::native::analyze::load;
 use crate::native::bench_lm;
+use crate::native::say::say;
 use crate::text::Task;
 use std::collections::BTreeMap;
 use std::fs;
@@ -66,15 +67,15 @@ pub fn run(args: &Args) -> Result<()> {
         values.sort_by(f64::total_cmp);
         let (min, median) = (values[0], values[values.len() / 2]);
         if !args.json {
-            println!("{stage:>10}  min {min:9.1}  median {median:9.1}{}", if stage == "tokens" { "" } else { " ms" });
+            say!("{stage:>10}  min {min:9.1}  median {median:9.1}{}", if stage == "tokens" { "" } else { " ms" })?;
         }
         table.insert(stage.clone(), serde_json::json!({ "min_ms": min, "median_ms": median }));
     }
     if args.json {
         table.insert("peak_mib".into(), serde_json::json!(peak));
-        println!("{}", serde_json::Value::Object(table));
+        say!("{}", serde_json::Value::Object(table))?;
     } else if let Some(peak) = peak {
-        println!("peak memory {peak} MiB");
+        say!("peak memory {peak} MiB")?;
     }
     Ok(())
 }
@@ -85,23 +86,23 @@ fn language(args: &Args) -> Result<()> {
     m.prefill_ms.sort_by(f64::total_cmp);
     m.token_ms.sort_by(f64::total_cmp);
     if args.json {
-        println!("{}", serde_json::to_string(&m).map_err(|e| Error::Io(e.to_string()))?);
+        say!("{}", serde_json::to_string(&m).map_err(|e| Error::Io(e.to_string()))?)?;
         return Ok(());
     }
-    let print = |what: &str, v: &[f64]| println!("{what:>10}  min {:9.2}  median {:9.2} ms", v[0], v[v.len() / 2]);
-    println!("{}, {} threads, prompt {} tokens, then {}", m.device, m.threads, m.prompt, m.tokens);
-    print("prefill", &m.prefill_ms);
-    print("per token", &m.token_ms);
+    let print = |what: &str, v: &[f64]| say!("{what:>10}  min {:9.2}  median {:9.2} ms", v[0], v[v.len() / 2]);
+    say!("{}, {} threads, prompt {} tokens, then {}", m.device, m.threads, m.prompt, m.tokens)?;
+    print("prefill", &m.prefill_ms)?;
+    print("per token", &m.token_ms)?;
     let seconds = m.token_ms[m.token_ms.len() / 2] / 1e3;
-    println!(
+    say!(
         "{:.1} tokens/s; a token reads {:.1} MB: {:.1} GB/s",
         1.0 / seconds,
         m.bytes_a_token as f64 / 1e6,
         m.bytes_a_token as f64 / seconds / 1e9
-    );
+    )?;
     if let Some(top) = m.bandwidth {
         let share = 100.0 * m.bytes_a_token as f64 / seconds / top;
-        println!("the device moves {:.1} GB/s (addition over a large tensor): a token reaches {share:.1} % of it", top / 1e9);
+        say!("the device moves {:.1} GB/s (addition over a large tensor): a token reaches {share:.1} % of it", top / 1e9)?;
     }
     Ok(())
 }

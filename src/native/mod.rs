@@ -14,6 +14,7 @@ pub mod fict;
 pub mod files;
 pub mod legend;
 pub mod metrics;
+pub(crate) mod say;
 pub mod score;
 pub mod train;
 pub mod verify;

@@ -9,6 +9,7 @@ use crate::analyze::report::Band;
 use crate::error::{Error, Result};
 use crate::image::{Mask, Rle};
 use crate::native::metrics::{self, Overlap, answer, coco, text};
+use crate::native::say::say;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -134,7 +135,7 @@ pub fn run(args: &Args) -> Result<()> {
     let similarities = args.similarities.as_deref().map(read::<Similarities>).transpose()?;
     let scores = score(&read(&args.predictions)?, &read(&args.references)?, concepts.as_deref(), similarities.as_deref())?;
     let json = if args.json { serde_json::to_string(&scores) } else { serde_json::to_string_pretty(&scores) };
-    println!("{}", json.map_err(|e| Error::Io(e.to_string()))?);
+    say!("{}", json.map_err(|e| Error::Io(e.to_string()))?)?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::analyze::request::Request;
 use crate::error::{Error, Result};
 use crate::image::BBox;
 use crate::native::analyze;
+use crate::native::say::say;
 use crate::text::Task;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -70,9 +71,9 @@ pub fn run(args: &Args) -> Result<u8> {
     let code = if checks.iter().all(|c| c.agrees) { compare(args, &told, &bytes, &mut checks)? } else { OTHER_PHOTO };
     if args.json {
         let all = serde_json::json!({ "agrees": code == 0, "checks": checks });
-        println!("{}", serde_json::to_string_pretty(&all).map_err(|e| Error::Io(e.to_string()))?);
+        say!("{}", serde_json::to_string_pretty(&all).map_err(|e| Error::Io(e.to_string()))?)?;
     } else {
-        print(&checks, code);
+        print(&checks, code)?;
     }
     Ok(code)
 }
@@ -197,12 +198,12 @@ fn equal(what: &'static str, face: Option<usize>, then: &str, now: &str) -> Chec
     Check { what, face, agrees: then == now, detail }
 }
 
-fn print(checks: &[Check], code: u8) {
+fn print(checks: &[Check], code: u8) -> Result<()> {
     for c in checks {
         let face = c.face.map_or_else(String::new, |f| format!(" of face {}", f + 1));
-        println!("{} {}{face}: {}", if c.agrees { "same " } else { "OTHER" }, c.what, plain(&c.detail));
+        say!("{} {}{face}: {}", if c.agrees { "same " } else { "OTHER" }, c.what, plain(&c.detail))?;
     }
-    println!(
+    say!(
         "{}",
         match code {
             0 => "The report is confirmed: this program, weights and photo give the same answer.",
@@ -210,7 +211,7 @@ fn print(checks: &[Check], code: u8) {
             OTHER_WEIGHTS => "Not comparable: the report was made with other weights.",
             _ => "Not confirmed: the answer is another one.",
         }
-    );
+    )
 }
 
 /// Somebody's text on a terminal: no control characters, and not without end.

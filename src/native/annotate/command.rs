@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::dataset::{pairs, preview, probe, run, source, verify};
-use super::nets::Nets;
+use super::nets::Borrow;
 use super::pack::Split;
 use super::sampler::{Order, Sampler};
 use super::set::RecipeSet;
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::fict::concepts;
 use crate::measure::norms::{self, Norm};
 use crate::measure::{Gauge, Measure};
+use crate::native::say::say;
 use crate::text::Family;
 
 /// Makes annotated forgeries from photos, checks and shows them.
@@ -52,15 +53,8 @@ pub struct Args {
     /// Folder of weights, for the face finder (a pack brings its meshes and needs none).
     #[arg(long, default_value = "weights")]
     weights: PathBuf,
-    /// Borrows MODNet for the recipe hair_recolour: its file; without one the file that ./build.sh nets has fetched.
-    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "cache")]
-    matte: Option<PathBuf>,
-    /// Borrows MI-GAN for the recipe gan_inpaint: its file; without one the file that ./build.sh nets has fetched.
-    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "cache")]
-    inpaint: Option<PathBuf>,
-    /// Borrows a small ESRGAN for the recipe esrgan_resample: its weights; without one the file that ./build.sh nets has fetched.
-    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "cache")]
-    upscale: Option<PathBuf>,
+    #[command(flatten)]
+    borrow: Borrow,
     /// Measures every sentence of a data set again.
     #[arg(long, value_name = "DIR")]
     verify: Option<PathBuf>,
@@ -105,7 +99,7 @@ pub fn run(args: &Args) -> Result<u8> {
     }
     let out = || args.out.clone().ok_or_else(|| Error::Request("--out is missing".into()));
     if let Some(n) = args.preview {
-        println!("{}", preview::write(&out()?, n)?.display());
+        say!("{}", preview::write(&out()?, n)?.display())?;
         return Ok(0);
     }
     if let Some(dir) = &args.pairs {
@@ -121,7 +115,7 @@ pub fn run(args: &Args) -> Result<u8> {
             shard: args.shard,
         };
         let done = pairs::run(&job)?;
-        println!("{} pairs annotated, {} kept from before, {} refused", done.made, done.kept, done.refused.len());
+        say!("{} pairs annotated, {} kept from before, {} refused", done.made, done.kept, done.refused.len())?;
         return Ok(if done.refused.is_empty() { 0 } else { SKIPPED });
     }
     let faces = args.faces.clone().ok_or_else(|| Error::Request("--faces is missing".into()))?;
@@ -130,7 +124,7 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(word) => Split::parse(word),
         None => faces.join("faces.csv").is_file().then_some(Split::Train),
     };
-    let nets = Nets::open(args.matte.as_deref(), args.inpaint.as_deref(), args.upscale.as_deref())?;
+    let nets = args.borrow.open()?;
     if args.sheet.is_some() || args.norms.is_some() {
         let source = source::open(&faces, &args.weights, split)?;
         let sampler = Sampler::over_all(Arc::new(source.pack), args.seed)?.with_set(args.set).with_nets(nets);
@@ -157,16 +151,16 @@ pub fn run(args: &Args) -> Result<u8> {
         nets,
     };
     let done = run::run(&job)?;
-    println!(
+    say!(
         "{} pictures made, {} kept from before, in {:.1} s ({:.1} a second){}",
         done.made,
         done.kept,
         done.seconds,
         done.made as f64 / done.seconds.max(1e-9),
         if done.whole { "; the data set is whole" } else { "; other ranges are still missing" }
-    );
+    )?;
     if done.skipped > 0 {
-        println!("{} files skipped", done.skipped);
+        say!("{} files skipped", done.skipped)?;
     }
     Ok(if done.skipped > 0 { SKIPPED } else { 0 })
 }
@@ -176,23 +170,26 @@ fn verified(dir: &Path) -> Result<u8> {
     for e in &v.examples {
         eprintln!("refuted {e}");
     }
-    println!(
+    say!(
         "{} samples, {} sentences: {} confirmed, {} refuted; agreement {:.2} %",
         v.samples,
         v.confirmed + v.refuted,
         v.confirmed,
         v.refuted,
         100.0 * v.agreement()
-    );
+    )?;
     Ok(u8::from(v.agreement() < 0.99))
 }
 
 fn probed(dir: &Path) -> Result<u8> {
     let p = probe::probe(dir)?;
-    println!(
+    say!(
         "{} samples: AUC {:.3} (logistic regression), {:.3} (boosted stumps); chance is 0.5 ± {:.3}",
-        p.samples, p.logistic, p.boosted, p.chance_error
-    );
+        p.samples,
+        p.logistic,
+        p.boosted,
+        p.chance_error
+    )?;
     Ok(u8::from((p.logistic - 0.5).abs() > 0.03 || (p.boosted - 0.5).abs() > 0.03))
 }
 

@@ -57,9 +57,12 @@ pub struct Args {
     /// Folder of a training run whose trained tensors are put in.
     #[arg(long)]
     pub trained: Option<PathBuf>,
-    /// Folders of weights of the same course of training: the branch that looks for traces becomes the mean of theirs and its own.
+    /// Folders of weights of the same course of training: what --half says becomes the mean of theirs and its own.
     #[arg(long, value_name = "WEIGHTS")]
     pub average: Vec<PathBuf>,
+    /// What --average puts the mean of in place.
+    #[arg(long, value_enum, default_value = "traces")]
+    pub half: average::Half,
     /// Calibration file of `facext train calibrate`; without it the bands are uncalibrated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
@@ -121,7 +124,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if !args.average.is_empty() {
         let others = args.average.iter().map(|dir| Ok(files::read(dir)?.tensors)).collect::<Result<Vec<_>>>()?;
-        average::average(&mut tensors, &others, average::BRANCH)?;
+        average::average(&mut tensors, &others, args.half)?;
     }
     let calibration = match &args.calibration {
         Some(path) => serde_json::from_slice(&fs::read(path)?).map_err(|e| Error::Request(format!("{}: {e}", path.display())))?,

@@ -79,6 +79,8 @@ pub struct Answered {
     pub measured: Vec<bool>,
     /// The answer's words and the annotator's.
     pub words: Pair,
+    /// The annotator's words in another draw, and those of the first.
+    pub drawn_again: Pair,
     /// Predicted masks, if pictures are wanted.
     pub masks: Vec<Rle>,
 }
@@ -229,6 +231,8 @@ async fn ask(
         let leaves = fict::named(phrase).and_then(|c| fict::part_set(c.id));
         leaves.is_some_and(|set| consistent(mask, &fict::mask_of(&sample.labels, set, side, side)))
     };
+    let wordings = references(sample, task, scope, index, args);
+    let again = bare(&compose(args.recipes, sample, task, scope, !index).answer.text);
     Ok(Answered {
         task,
         place: match scope {
@@ -244,7 +248,8 @@ async fn ask(
         contradicts: (scope == Scope::Image).then(|| contradicts(seen.band, &text, said.len())),
         measured,
         consistent: phrases.iter().zip(&said).map(fits).collect(),
-        words: Pair::new(&text, &references(sample, task, scope, index, args)),
+        words: Pair::new(&text, &wordings),
+        drawn_again: Pair::new(&again, &wordings),
         masks: if args.worst.is_some() { said.iter().map(Rle::encode).collect() } else { vec![] },
         overlap,
     })

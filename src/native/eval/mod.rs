@@ -4,8 +4,9 @@
 //! generation for the answer, `[SEG]` states for the masks. The face finder takes no part: crops come from the pack's meshes.
 //! Localisation is asked of every image; the slower parts (explanations, regions, boxes, words only, the second look at a
 //! JPEG) of every n-th, n being an option each, 0 for never. A figure that was not asked for is `null`. Definitions:
-//! `docs/evaluation.md`.
+//! `docs/evaluation.md`. [`folders`] judges pictures from elsewhere.
 
+mod folders;
 mod html;
 mod judge;
 pub mod plot;
@@ -15,9 +16,12 @@ mod worst;
 
 use crate::error::{Error, Result};
 use crate::native::analyze::load;
+use crate::native::annotate::nets::Borrow;
 use crate::native::annotate::{Pack, RecipeSet, Sampler, Split};
+use crate::native::say::say;
 use indicatif::{ProgressBar, ProgressStyle};
 use judge::{Outcome, judge};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -27,8 +31,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(clap::Args, Default)]
 pub struct Args {
     /// Photo pack with splits by person.
-    #[arg(long, visible_alias = "data")]
-    pub faces: PathBuf,
+    #[arg(long, visible_alias = "data", required_unless_present = "forged")]
+    pub faces: Option<PathBuf>,
+    /// Judge pictures from elsewhere: a folder of photos as they were taken.
+    #[arg(long, requires = "forged", conflicts_with = "faces")]
+    pub untouched: Option<PathBuf>,
+    /// And a folder of forged ones; its sub-folders are told apart.
+    #[arg(long, requires = "untouched", conflicts_with = "faces")]
+    pub forged: Option<PathBuf>,
     /// Weights to judge.
     #[arg(long, default_value = "weights")]
     pub weights: PathBuf,
@@ -71,6 +81,8 @@ pub struct Args {
     /// Recipes and degradations to draw from. `first` is the six recipes with mild degradations.
     #[arg(long, value_enum, default_value = "all")]
     pub recipes: RecipeSet,
+    #[command(flatten)]
+    pub borrow: Borrow,
     /// Recipes that training left out, separated by commas: the AUC is given for them and the others apart. Not given: those
     /// that the annotator keeps from training.
     #[arg(long, value_delimiter = ',', value_parser = recipe)]
@@ -125,10 +137,14 @@ impl Args {
 /// # Errors
 /// Any stage's.
 pub fn run(args: &Args) -> Result<()> {
+    if let (Some(untouched), Some(forged)) = (&args.untouched, &args.forged) {
+        return print(&folders::run(untouched, forged, args)?, args);
+    }
+    let faces = args.faces.as_ref().ok_or_else(|| Error::Request("--faces is needed".into()))?;
     let analyzer = load(&args.weights, "cpu")?;
     let split = Split::parse(&args.split).ok_or_else(|| Error::Request(format!("no split is called {}", args.split)))?;
-    let sampler = Sampler::new(Arc::new(Pack::open(&args.faces)?), split, args.seed)?;
-    let sampler = sampler.with_difficulty(0.0..=args.difficulty).with_set(args.recipes);
+    let sampler = Sampler::new(Arc::new(Pack::open(faces)?), split, args.seed)?;
+    let sampler = sampler.with_difficulty(0.0..=args.difficulty).with_set(args.recipes).with_nets(args.borrow.open()?);
     let bar = ProgressBar::new(args.count);
     if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {bar:30} {eta} left") {
         bar.set_style(style);
@@ -175,10 +191,9 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(dir) = &args.worst {
         worst::write(dir, &outcomes, &sampler, args.worst_count)?;
     }
-    if args.json {
-        println!("{report}");
-    } else {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::Io(e.to_string()))?);
-    }
-    Ok(())
+    print(&report, args)
+}
+
+fn print(report: &Value, args: &Args) -> Result<()> {
+    if args.json { say!("{report}") } else { say!("{}", serde_json::to_string_pretty(report).map_err(|e| Error::Io(e.to_string()))?) }
 }

@@ -3,7 +3,7 @@
 
 use crate::analyze::Analyzer;
 use crate::analyze::report::Band;
-use crate::analyze::spread::{Resave, held_band};
+use crate::analyze::spread::Resave;
 use crate::error::Result;
 use crate::image::Rgb8;
 use crate::model::vision::crops_to_tensor;
@@ -30,14 +30,7 @@ impl Steady {
         let side = analyzer.settings.model.enc_image;
         let evidence = analyzer.fifa.vision.encode(crops_to_tensor(&[&copy.data], side, &Device::flex()));
         let again = calibration.score(analyzer.verdict(&evidence, labels, None).await?.1.logit);
-        let mut shown = [Band::Inconclusive; 2];
-        for (shown, (image, score)) in shown.iter_mut().zip([(pixels, score), (&copy, again)]) {
-            let mut tried = Vec::with_capacity(Resave::ALL.len());
-            for how in Resave::ALL {
-                tried.push(analyzer.score_again(image, labels, how).await?);
-            }
-            *shown = held_band(calibration.band(score), score, &tried, calibration).0;
-        }
+        let shown = [analyzer.shown(pixels, labels, score).await?, analyzer.shown(&copy, labels, again).await?];
         Ok(Self { score: again, band: calibration.band(again), shown })
     }
 }

@@ -30,7 +30,7 @@ pub fn summary(all: &[Outcome], weights_sha256: &str, args: &Args) -> Value {
         "without_states": args.without_states,
         "weights_sha256": weights_sha256,
         "det": det(all, args),
-        "cls": { "macro_f1": macro_f1(all), "classes": "none, face_swap, reenactment, attribute_edit (no recipe makes entire_synthesis)" },
+        "cls": { "macro_f1": macro_f1(all), "classes": classes(all) },
         "loc": { "image": loc(Place::Image), "region": loc(Place::Region), "box": loc(Place::Box) },
         "age": age,
         "toe": words(&of(Task::Toe, Place::Image)),
@@ -166,9 +166,9 @@ fn contradiction(answers: &[&Answered]) -> Option<f64> {
 
 /// Caption figures against the annotator's words.
 fn captions(answers: &[&Answered]) -> Map<String, Value> {
-    let corpus: Vec<text::Pair> = answers.iter().map(|a| a.words.clone()).collect();
-    let f = text::figures(&corpus);
-    let all: [(&str, Option<f64>); 7] = [
+    let of = |words: &dyn Fn(&Answered) -> &text::Pair| text::figures(&answers.iter().map(|a| words(a).clone()).collect::<Vec<_>>());
+    let (f, again) = (of(&|a| &a.words), of(&|a| &a.drawn_again));
+    let all: [(&str, Option<f64>); 9] = [
         ("cider", f.map(|f| f.cider)),
         ("meteor", f.map(|f| f.meteor_exact_stem)),
         ("rouge_l", f.map(|f| f.rouge_l)),
@@ -176,12 +176,19 @@ fn captions(answers: &[&Answered]) -> Map<String, Value> {
         ("bleu2", f.map(|f| f.bleu2)),
         ("bleu3", f.map(|f| f.bleu3)),
         ("bleu4", f.map(|f| f.bleu4)),
+        ("drawn_again_meteor", again.map(|f| f.meteor_exact_stem)),
+        ("drawn_again_cider", again.map(|f| f.cider)),
     ];
     all.into_iter().map(|(name, value)| (name.to_string(), json!(value))).collect()
 }
 
 fn share(yes: bool) -> f64 {
     f64::from(u8::from(yes))
+}
+
+/// The families that occur.
+fn classes(all: &[Outcome]) -> Vec<&'static str> {
+    Family::ALL.into_iter().filter(|f| all.iter().any(|o| o.family == f.index())).map(Family::id).collect()
 }
 
 /// Mean F1 over the families that occur.
@@ -224,6 +231,7 @@ mod tests {
             contradicts: (place == Place::Image).then_some(!claims),
             consistent: said.iter().map(|_| true).collect(),
             measured: said.iter().map(|_| true).collect(),
+            drawn_again: words.clone(),
             words,
             masks: vec![],
         }
@@ -269,6 +277,7 @@ mod tests {
         assert_eq!((&s["det"]["per_degradation"]["jpeg"]["n"], &s["det"]["per_degradation"]["none"]["n"]), (&json!(3), &json!(1)));
         assert!(s["det"]["per_degradation"]["none"]["auc"].is_null(), "one class alone has no AUC");
         near(&s["cls"]["macro_f1"], 1.0);
+        assert_eq!(s["cls"]["classes"], json!(["none", "reenactment", "attribute_edit"]));
         near(&s["loc"]["image"]["miou"], 0.5);
         near(&s["loc"]["image"]["recall"], 0.5);
         near(&s["loc"]["image"]["measured_forged"], 1.0);
@@ -276,6 +285,7 @@ mod tests {
         near(&s["age"]["miou_sym"], 0.5);
         near(&s["age"]["ap50"], 1.0);
         near(&s["age"]["rouge_l"], 1.0);
+        assert_eq!(s["age"]["drawn_again_meteor"], s["age"]["meteor"]);
         near(&s["box_on_nothing"], 0.5);
         near(&s["band_flip_jpeg75"], 0.5);
         near(&s["band_flip_jpeg75_first"], 0.5);

@@ -80,7 +80,10 @@ fn pack(dir: &Path, split: Option<Split>) -> Result<Source> {
 }
 
 /// Every file of a folder and its sub-folders, sorted by path; hidden ones are left out.
-fn files_of(dir: &Path) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// `io.failed` for a folder that cannot be listed.
+pub fn files_of(dir: &Path) -> Result<Vec<PathBuf>> {
     let (mut out, mut open) = (Vec::new(), vec![dir.to_path_buf()]);
     while let Some(at) = open.pop() {
         let entries = std::fs::read_dir(&at).map_err(|e| Error::Io(format!("{}: {e}", at.display())))?;

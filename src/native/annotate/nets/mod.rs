@@ -35,6 +35,30 @@ pub struct Known {
 /// In place of a file: the one that `build.sh nets` has fetched. (A file of that name is `./cache`.)
 pub const CACHE: &str = "cache";
 
+/// Arguments of the commands that may borrow networks.
+#[derive(Debug, Default, clap::Args)]
+pub struct Borrow {
+    /// Borrows MODNet for the recipe hair_recolour: its file; without one the file that ./build.sh nets has fetched.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "cache")]
+    pub matte: Option<PathBuf>,
+    /// Borrows MI-GAN for the recipe gan_inpaint: its file; without one the file that ./build.sh nets has fetched.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "cache")]
+    pub inpaint: Option<PathBuf>,
+    /// Borrows a small ESRGAN for the recipe esrgan_resample: its weights; without one the file that ./build.sh nets has fetched.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = "cache")]
+    pub upscale: Option<PathBuf>,
+}
+
+impl Borrow {
+    /// Opens what was asked for.
+    ///
+    /// # Errors
+    /// As [`Nets::open`].
+    pub fn open(&self) -> Result<Nets> {
+        Nets::open(self.matte.as_deref(), self.inpaint.as_deref(), self.upscale.as_deref())
+    }
+}
+
 /// The networks of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Nets {
