@@ -150,7 +150,10 @@ fn every_figure_that_is_asked_for_is_there() {
     assert_eq!(rows.iter().map(|b| b["n"].as_u64().unwrap()).sum::<u64>(), 10);
     let page = std::fs::read_to_string(&html).unwrap();
     assert!(page.contains("<svg") && !page.contains("http"), "the page needs something else");
-    assert!(std::fs::read_dir(&worst).unwrap().flatten().all(|f| f.path().extension().is_some_and(|e| e == "png")));
+    let gallery = std::fs::read_to_string(worst.join("index.html")).unwrap();
+    let shown = std::fs::read_dir(&worst).unwrap().flatten().map(|f| f.file_name().into_string().unwrap()).filter(|n| n != "index.html");
+    assert!(!gallery.contains("http") && shown.fold(0, |n, name| n + usize::from(gallery.contains(&format!("src=\"{name}\"")))) > 0);
+    assert_eq!(gallery.matches("<figure>").count() + 1, std::fs::read_dir(&worst).unwrap().count());
     assert_eq!(eval(&[&more[..], &["--jobs", "1"]].concat()).unwrap().0, out, "figures depend on the number of threads");
 }
 

@@ -1,16 +1,28 @@
-//! Pictures of the worst cases of each kind, for a person to look at: the crop, and beside it the crop with the changed pixels in
-//! blue and the predicted masks in red (both: violet). Names carry place in the list, index of the sample, score, recipe.
+//! The worst cases of each kind, for a person to look at: a picture each, and `index.html` with all of them. A picture is the crop, and
+//! beside it the crop with the changed pixels in blue and the predicted masks in red (both: violet). Names carry place in the list, index
+//! of the sample, score, recipe.
 //!
 //! They show faces of the photo pack, so they are written only into the folder that was asked for.
 
 use super::judge::{Answered, Outcome, Place};
+use super::plot::escape;
 use crate::analyze::report::Band;
 use crate::error::{Error, Result};
 use crate::image::{Mask, Rgb8};
 use crate::native::annotate::Sampler;
 use crate::native::annotate::sheet::write_png;
 use crate::text::Task;
+use std::fmt::Write;
 use std::path::Path;
+
+/// Name of the page.
+const PAGE: &str = "index.html";
+
+const STYLE: &str = "
+:root { color-scheme: light dark } body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem }
+section { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem }
+figure { margin: 0 } img { width: 100%; height: auto; display: block } figcaption { overflow-wrap: anywhere } nav a { margin-right: 1rem }
+";
 
 /// Writes up to `count` pictures of each kind.
 ///
@@ -31,16 +43,47 @@ pub fn write(dir: &Path, all: &[Outcome], sampler: &Sampler, count: usize) -> Re
                 .collect(),
         ),
     ];
+    let (mut contents, mut sections) = (String::new(), String::new());
     for (kind, mut cases) in kinds {
         cases.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (title, found) = (kind.replace('_', " "), cases.len());
+        let _ = write!(contents, "<a href=\"#{kind}\">{title} ({found})</a>");
+        let _ = write!(sections, "<h2 id=\"{kind}\">{title}: {} of {found}, worst first</h2><section>", found.min(count));
         for (i, (_, o)) in cases.into_iter().take(count).enumerate() {
             let sample = sampler.sample(o.index)?;
             let said = union(o.answers.iter().find(|a| a.task == Task::Loc && a.place == Place::Image), &sample.artifact)?;
             let name = format!("{kind}-{:03}-{}-{:.2}-{}.png", i + 1, o.index, o.score, o.recipe);
-            write_png(&beside(&sample.image, &sample.artifact, &said), &dir.join(name))?;
+            write_png(&beside(&sample.image, &sample.artifact, &said), &dir.join(&name))?;
+            let size = format!("width=\"{}\" height=\"{}\"", 2 * sample.image.width, sample.image.height);
+            let _ = write!(
+                sections,
+                "<figure><img src=\"{name}\" alt=\"\" loading=\"lazy\" {size}><figcaption>{}</figcaption></figure>",
+                escape(&caption(o, located(o)))
+            );
         }
+        sections.push_str("</section>");
     }
-    Ok(())
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>facext: worst cases</title><style>{STYLE}</style><h1>Worst cases</h1>\
+         <p>Left the crop; right the changed pixels in blue, the predicted masks in red, both in violet.</p><nav>{contents}</nav>{sections}</html>\n"
+    );
+    std::fs::write(dir.join(PAGE), page).map_err(|e| Error::Io(format!("{}: {e}", dir.display())))
+}
+
+/// What is known of a case.
+fn caption(o: &Outcome, located: Option<f64>) -> String {
+    let mut text = format!("{}: {}, score {:.2}", o.index, o.recipe, o.score);
+    if let Some(again) = o.jpeg {
+        let _ = write!(text, ", as a JPEG {:.2}", again.score);
+    }
+    if let (true, Some(iou)) = (o.forged, located) {
+        let _ = write!(text, ", IoU {iou:.2}");
+    }
+    if !o.degraded.is_empty() {
+        let _ = write!(text, "; {}", o.degraded.join(", "));
+    }
+    text
 }
 
 /// All predicted masks as one, of the size of `like`.
