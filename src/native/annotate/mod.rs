@@ -36,7 +36,6 @@ pub mod set;
 pub mod sheet;
 pub mod splice;
 pub mod swap;
-pub mod synthesis;
 pub mod talk;
 pub mod text;
 pub mod texture;

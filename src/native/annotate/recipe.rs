@@ -39,12 +39,10 @@ pub enum Recipe {
     EsrganResample,
     Rerender,
     Driven,
-    EntireSynthesis,
-    Repaint,
 }
 
 impl Recipe {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 24] = [
         Self::PartSwap,
         Self::SelfBlend,
         Self::PartBlur,
@@ -69,8 +67,6 @@ impl Recipe {
         Self::EsrganResample,
         Self::Rerender,
         Self::Driven,
-        Self::EntireSynthesis,
-        Self::Repaint,
     ];
 
     pub fn id(self) -> &'static str {
@@ -99,8 +95,6 @@ impl Recipe {
             Self::EsrganResample => "esrgan_resample",
             Self::Rerender => "rerender",
             Self::Driven => "driven",
-            Self::EntireSynthesis => "entire_synthesis",
-            Self::Repaint => "repaint",
         }
     }
 
@@ -120,9 +114,7 @@ impl Recipe {
             | Self::CopyMove
             | Self::GanInpaint
             | Self::HairRecolour
-            | Self::EsrganResample
-            | Self::Repaint => Family::AttributeEdit,
-            Self::EntireSynthesis => Family::EntireSynthesis,
+            | Self::EsrganResample => Family::AttributeEdit,
         }
     }
 
@@ -137,7 +129,6 @@ impl Recipe {
             Self::LocalWarp => 0.12,
             Self::WholeSwap => 0.20,
             Self::Rerender => 0.15,
-            Self::EntireSynthesis => 0.20,
             _ => 0.10,
         }
     }

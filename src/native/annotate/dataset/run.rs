@@ -158,8 +158,8 @@ fn head(terms: &Terms) -> card::Head {
         shard: terms.shard,
         side: terms.side,
         altered: "altered by this program",
-        pairs: "Indices 2n and 2n + 1 are one photo, crop and degradation, untouched and altered. Entire synthesis is an imitation \
-                of what a generator's last layers leave: no generator with a clean licence was at hand.",
+        pairs: "Indices 2n and 2n + 1 are one photo, crop and degradation, untouched and altered. No entire synthesis: no generator \
+                with a clean licence was at hand.",
         masks: "Altered parts are exact masks (no threshold); whether they can be seen after the degradation is another matter: \
                 difficulty goes from crude to nearly invisible.",
         rows: vec![
