@@ -12,7 +12,7 @@ use crate::analyze::{Analyzer, spread};
 use crate::error::{Error, Result};
 use crate::face::Faces;
 use crate::native::analyze::load;
-use crate::native::annotate::dataset::source::{bar, files_of};
+use crate::native::annotate::dataset::source::{bar, files_of, tick};
 use crate::native::metrics::{self, reliability};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ pub fn run(untouched: &Path, forged: &Path, args: &Args) -> Result<Value> {
                 while let Some((i, (file, _, _))) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, all.get(i)?))) {
                     let judged = score(&analyzer, file);
                     done.lock().map(|mut d| d.push((i, judged))).unwrap_or_default();
-                    progress.inc(1);
+                    tick(&progress);
                 }
             });
         }

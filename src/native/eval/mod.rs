@@ -16,6 +16,7 @@ mod worst;
 
 use crate::error::{Error, Result};
 use crate::native::analyze::load;
+use crate::native::annotate::dataset::source::tick;
 use crate::native::annotate::nets::Borrow;
 use crate::native::annotate::{Pack, RecipeSet, Sampler, Split};
 use crate::native::say::say;
@@ -163,7 +164,7 @@ pub fn run(args: &Args) -> Result<()> {
                         Ok(o) => outcomes.lock().map(|mut all| all.push(o)).unwrap_or_default(),
                         Err(e) => failed.lock().map(|mut f| *f = Some(e)).unwrap_or_default(),
                     }
-                    bar.inc(1);
+                    tick(&bar);
                 }
             });
         }

@@ -53,6 +53,15 @@ pub fn bar(total: u64, what: &str) -> ProgressBar {
     ProgressBar::new(total).with_style(style).with_message(what.to_string())
 }
 
+/// One more is done. Where no bar is drawn (standard error is a file), a line says so at every twentieth part of the whole.
+pub fn tick(bar: &ProgressBar) {
+    bar.inc(1);
+    let (done, all) = (bar.position(), bar.length().unwrap_or_default());
+    if bar.is_hidden() && all >= 20 && done.is_multiple_of(all / 20) {
+        eprintln!("{done} of {all}");
+    }
+}
+
 /// A pack whose photos of the split were all decoded once: a broken file must not be found in the middle of a shard.
 fn pack(dir: &Path, split: Option<Split>) -> Result<Source> {
     let mut pack = Pack::open(dir)?;
