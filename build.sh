@@ -237,6 +237,8 @@ check() {
   if ! "$CACHE/tools/bin/cargo-deny" --version >/dev/null 2>&1; then
     CARGO_TARGET_DIR="$CACHE/tools/target" cargo install cargo-deny --locked --root "$CACHE/tools"
   fi
+  # cargo-deny looks at the crates of other systems, too, which no build here has fetched.
+  cargo fetch --locked --quiet
   "$CACHE/tools/bin/cargo-deny" --offline check licenses bans sources
   npm_install; say "types of the page"; (cd www && npm run --silent check)
 }

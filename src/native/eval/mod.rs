@@ -4,7 +4,7 @@
 //! generation for the answer, `[SEG]` states for the masks. The face finder takes no part: crops come from the pack's meshes.
 //! Localisation is asked of every image; the slower parts (explanations, regions, boxes, words only, the second look at a
 //! JPEG) of every n-th, n being an option each, 0 for never. A figure that was not asked for is `null`. Definitions:
-//! `docs/evaluation.md`. [`folders`] judges pictures from elsewhere.
+//! `docs/evaluation.md`. `folders` judges pictures from elsewhere.
 
 mod folders;
 mod html;
