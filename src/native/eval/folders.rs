@@ -5,10 +5,10 @@
 //! guessed. There are no masks to compare with, so nothing is said of places and words.
 
 use super::Args;
+use crate::analyze::Analyzer;
 use crate::analyze::report::Band;
 use crate::analyze::request::Silent;
 use crate::analyze::score::Scored;
-use crate::analyze::{Analyzer, spread};
 use crate::error::{Error, Result};
 use crate::face::Faces;
 use crate::native::analyze::load;
@@ -132,7 +132,6 @@ fn figures(all: &[Judged], skipped: &[Value], weights_sha256: &str) -> Value {
         "weights_sha256": weights_sha256,
         "det": det,
         "shown": bands(&|j| j.scored.shown).into_iter().map(|(name, v)| (name.to_string(), json!(v))).collect::<Map<String, Value>>(),
-        "savings": spread::Resave::ALL,
         "per_folder": per_folder.collect::<Map<String, Value>>(),
     })
 }

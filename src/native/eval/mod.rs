@@ -16,11 +16,10 @@ mod worst;
 
 use crate::error::{Error, Result};
 use crate::native::analyze::load;
-use crate::native::annotate::dataset::source::tick;
+use crate::native::annotate::dataset::source::{bar, tick};
 use crate::native::annotate::nets::Borrow;
 use crate::native::annotate::{Pack, RecipeSet, Sampler, Split};
 use crate::native::say::say;
-use indicatif::{ProgressBar, ProgressStyle};
 use judge::{Outcome, judge};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -146,10 +145,7 @@ pub fn run(args: &Args) -> Result<()> {
     let split = Split::parse(&args.split).ok_or_else(|| Error::Request(format!("no split is called {}", args.split)))?;
     let sampler = Sampler::new(Arc::new(Pack::open(faces)?), split, args.seed)?;
     let sampler = sampler.with_difficulty(0.0..=args.difficulty).with_set(args.recipes).with_nets(args.borrow.open()?);
-    let bar = ProgressBar::new(args.count);
-    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {bar:30} {eta} left") {
-        bar.set_style(style);
-    }
+    let progress = bar(args.count, "judging samples");
     let (next, outcomes) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let failed: Mutex<Option<Error>> = Mutex::new(None);
     std::thread::scope(|scope| {
@@ -164,12 +160,12 @@ pub fn run(args: &Args) -> Result<()> {
                         Ok(o) => outcomes.lock().map(|mut all| all.push(o)).unwrap_or_default(),
                         Err(e) => failed.lock().map(|mut f| *f = Some(e)).unwrap_or_default(),
                     }
-                    tick(&bar);
+                    tick(&progress);
                 }
             });
         }
     });
-    bar.finish_and_clear();
+    progress.finish_and_clear();
     if let Some(e) = failed.into_inner().ok().flatten() {
         return Err(e);
     }
