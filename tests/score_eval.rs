@@ -227,6 +227,7 @@ fn folders_of_pictures_from_elsewhere_are_judged_and_told_apart() {
     assert_eq!(judge(&folder("absent")).0, 1);
     assert_eq!(facext(&["eval", "--forged", "x"]).0, 2);
     assert_eq!(facext(&["eval"]).0, 2);
+    assert_eq!(facext(&["eval", "--untouched", "x", "--forged", "y", "--html", "z"]).0, 2, "there is no page of folders");
 }
 
 #[test]

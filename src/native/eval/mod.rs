@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, visible_alias = "data", required_unless_present = "forged")]
     pub faces: Option<PathBuf>,
     /// Judge pictures from elsewhere: a folder of photos as they were taken.
-    #[arg(long, requires = "forged", conflicts_with = "faces")]
+    #[arg(long, requires = "forged", conflicts_with_all = ["faces", "html", "worst", "answers", "full"])]
     pub untouched: Option<PathBuf>,
     /// And a folder of forged ones; its sub-folders are told apart.
     #[arg(long, requires = "untouched", conflicts_with = "faces")]
