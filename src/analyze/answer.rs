@@ -118,7 +118,8 @@ impl Analyzer {
         listener.event(Event::Stage { stage: Stage::Masks, face });
         listener.breathe().await?;
         let clock = Instant::now();
-        let masks = self.masks(photo, (face, crop), (evidence, &gauge), (&generated, &verdict.artifact), listener).await?;
+        let bounds = asked.and_then(|a| a.bounds.as_ref());
+        let masks = self.masks(photo, (face, crop), (evidence, &gauge), (&generated, &verdict.artifact, bounds), listener).await?;
         *timings.entry(Stage::Masks.name().into()).or_default() += ms(clock);
 
         let spans: Vec<Span> =
@@ -206,7 +207,7 @@ impl Analyzer {
         photo: &Photo,
         (face, crop): (usize, &Crop),
         (evidence, gauge): (&Evidence, &Gauge<'_>),
-        (generated, artifact): (&Generated, &[f32]),
+        (generated, artifact, bounds): (&Generated, &[f32], Option<&Mask>),
         listener: &mut L,
     ) -> Result<Vec<MaskReport>> {
         let Some(hidden) = generated.seg.clone() else { return Ok(vec![]) };
@@ -223,6 +224,9 @@ impl Analyzer {
             let mut mask = crop.mask_to_photo(&probabilities, side, 0.5, photo.picture.rgb.width, photo.picture.rgb.height)?;
             if let (Some(labels), Some(named)) = (&labels, generated.named.get(id)) {
                 ground::keep_to(&mut mask, labels, *named);
+            }
+            if let Some(bounds) = bounds {
+                ground::keep_inside(&mut mask, bounds);
             }
             let quality = quality.get(id).map_or(0.0, |q| 1.0 / (1.0 + (-q).exp()));
             let concept = generated.named.get(id).and_then(|named| fict::concept_of(*named));

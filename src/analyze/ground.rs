@@ -3,7 +3,7 @@
 //! A phrase names concepts of the tree, and the mesh knows where these lie. So a phrase's mask is
 //!
 //! ```text
-//! ([SEG] mask ∪ artifact mask) ∩ named concept
+//! ([SEG] mask ∪ artifact mask) ∩ named concept ∩ asked box or drawing
 //! ```
 //!
 //! The artifact mask is the best-trained output of the decoder, and the one by which the name was chosen ([`super::named`]); the `[SEG]` mask adds what it missed. Targets of training are artifact ∩ concept, so words and
@@ -38,6 +38,15 @@ pub fn keep_to(mask: &mut Mask, labels: &[u8], named: Set) {
     mask.data.iter_mut().zip(labels).for_each(|(m, l)| *m &= u8::from(within(*l)));
 }
 
+/// Keeps the pixels of a box or drawing that was asked about, in the mask's frame: the annotator's answers about one mark nothing beside
+/// it. A mask that lies all beside it stays, as one beside its name does.
+pub fn keep_inside(mask: &mut Mask, asked: &Mask) {
+    let both = |m: &u8, a: &u8| *m != 0 && *a != 0;
+    if mask.data.len() == asked.data.len() && mask.data.iter().zip(&asked.data).any(|(m, a)| both(m, a)) {
+        mask.data.iter_mut().zip(&asked.data).for_each(|(m, a)| *m = u8::from(both(m, a)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +69,18 @@ mod tests {
         keep_to(&mut mask, &[3], 1 << 3);
         assert_eq!(mask.data, [0, 1]);
         join(&mut [], &[]);
+    }
+
+    #[test]
+    fn a_mask_is_held_to_the_box_that_was_asked_about() {
+        let asked = Mask { width: 2, height: 2, data: vec![1, 1, 0, 0] };
+        let mut mask = Mask { width: 2, height: 2, data: vec![0, 1, 1, 1] };
+        keep_inside(&mut mask, &asked);
+        assert_eq!(mask.data, [0, 1, 0, 0]);
+        for (beside, bounds) in [([0, 0, 1, 1], &asked), ([0, 1, 1, 1], &Mask { width: 1, height: 1, data: vec![1] })] {
+            let mut mask = Mask { width: 2, height: 2, data: beside.to_vec() };
+            keep_inside(&mut mask, bounds);
+            assert_eq!(mask.data, beside);
+        }
     }
 }

@@ -92,7 +92,7 @@ mod tests {
     fn asked(name: &str, labels: &[u8], ids: &[&str]) -> Asked {
         let mask = fict::mask_of(labels, set_of(ids), SIDE, SIDE);
         let shares = (0..PARTS).map(|l| (set_of(ids) >> l & 1) as f32).collect();
-        Asked { name: name.into(), mask: RegionMask::from_crop_mask(&mask.data, SIDE), shares }
+        Asked { name: name.into(), mask: RegionMask::from_crop_mask(&mask.data, SIDE), shares, bounds: None }
     }
 
     fn names(marked: &[&str], about: Option<(&str, &[&str])>) -> Vec<&'static str> {

@@ -17,6 +17,8 @@ pub struct Asked {
     pub mask: RegionMask,
     /// Share of every part that it covers, 0..1.
     pub shares: Vec<f32>,
+    /// A box or drawing in the frame of the answer's masks, which are held to it; a named region is held to by the names in the answer.
+    pub bounds: Option<Mask>,
 }
 
 /// Where a question looks, for one face.
@@ -60,21 +62,22 @@ fn holds(mask: &Mask, x: f32, y: f32) -> bool {
 /// [`Error::Request`] for an unknown name, a box without area, a malformed mask.
 pub fn place(photo: &Photo, crop: &Crop, labels: &[u8], request: &Request) -> Result<Place> {
     let side = crop.side;
-    let (name, mask) = if let Some(region) = &request.region {
+    let [width, height] = [photo.picture.rgb.width, photo.picture.rgb.height];
+    let (name, mask, bounds) = if let Some(region) = &request.region {
         let concept = fict::named(region).ok_or_else(|| Error::Request(format!("no region is called {region}")))?;
-        (concept.en.to_string(), fict::mask_of(labels, fict::part_set(concept.id).unwrap_or(0), side, side))
+        (concept.en.to_string(), fict::mask_of(labels, fict::part_set(concept.id).unwrap_or(0), side, side), None)
     } else if let Some(b) = &request.bbox {
         if ![b.x, b.y, b.w, b.h].iter().all(|v| v.is_finite()) || b.w <= 0.0 || b.h <= 0.0 {
             return Err(Error::Request("the box has no area".into()));
         }
         let inside = |x: f32, y: f32| x >= b.x && y >= b.y && x < b.x + b.w && y < b.y + b.h;
-        (THIS_REGION.into(), draw(crop, inside))
+        (THIS_REGION.into(), draw(crop, inside), Some(Mask::from_bbox(width, height, b)))
     } else if let Some(rle) = &request.mask {
         let drawn = rle.decode()?;
-        if [drawn.width, drawn.height] != [photo.picture.rgb.width, photo.picture.rgb.height] {
+        if [drawn.width, drawn.height] != [width, height] {
             return Err(Error::Request("the mask has another size than the photo".into()));
         }
-        (THIS_REGION.into(), mask_to_crop(&drawn, crop))
+        (THIS_REGION.into(), mask_to_crop(&drawn, crop), Some(drawn))
     } else {
         return Ok(Place::Whole);
     };
@@ -82,7 +85,7 @@ pub fn place(photo: &Photo, crop: &Crop, labels: &[u8], request: &Request) -> Re
         return Ok(Place::Elsewhere);
     }
     let shares = shares(labels, &mask);
-    Ok(Place::Part(Asked { name, mask: RegionMask::from_crop_mask(&mask.data, side), shares }))
+    Ok(Place::Part(Asked { name, mask: RegionMask::from_crop_mask(&mask.data, side), shares, bounds }))
 }
 
 /// Share of every part of a label map that a mask covers.

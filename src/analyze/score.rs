@@ -1,6 +1,6 @@
 //! Score, band and family of a face without words: what an evaluation of many photos asks for.
 
-use crate::analyze::report::Band;
+use crate::analyze::report::{Band, Trial};
 use crate::analyze::request::Silent;
 use crate::analyze::spread::{Resave, held_band};
 use crate::analyze::{Analyzer, Photo};
@@ -34,19 +34,20 @@ impl Analyzer {
         let (_, verdict) = self.verdict(&evidence, &labels, None).await?;
         let score = self.settings.calibration.score(verdict.logit);
         let band = self.settings.calibration.band(score);
-        let shown = self.shown(&crop.pixels, &labels, score).await?;
+        let (shown, _) = self.shown(&crop.pixels, &labels, score).await?;
         Ok(Scored { score, band, family: verdict.family, shown })
     }
 
-    /// The band that a report shows of a crop with this score, after the crop was saved again in all ways.
+    /// The band that a report shows of a crop with this score, after the crop was saved again in all ways, and what each of them gave.
     ///
     /// # Errors
     /// As [`Analyzer::score_again`].
-    pub async fn shown(&self, pixels: &Rgb8, labels: &[u8], score: f32) -> Result<Band> {
+    pub async fn shown(&self, pixels: &Rgb8, labels: &[u8], score: f32) -> Result<(Band, Vec<Trial>)> {
         let mut tried = Vec::with_capacity(Resave::ALL.len());
         for how in Resave::ALL {
             tried.push(self.score_again(pixels, labels, how).await?);
         }
-        Ok(held_band(self.settings.calibration.band(score), score, &tried, &self.settings.calibration).0)
+        let band = held_band(self.settings.calibration.band(score), score, &tried, &self.settings.calibration).0;
+        Ok((band, tried))
     }
 }

@@ -136,6 +136,17 @@ impl Analyzer {
     }
 }
 
+/// The middle of a few numbers, which are sorted for it: of an even number the mean of the two in the middle; 0 of none.
+pub fn middle(numbers: &mut [f32]) -> f32 {
+    numbers.sort_by(f32::total_cmp);
+    let half = numbers.len() / 2;
+    match (numbers.get(half), numbers.len().is_multiple_of(2)) {
+        (Some(v), false) => *v,
+        (Some(v), true) => f32::midpoint(numbers[half - 1], *v),
+        (None, _) => 0.0,
+    }
+}
+
 /// The band after trials, and the least and greatest score.
 ///
 /// It is that of the median score, except where it would say other than words that no new opening mends; it is inconclusive then: signs
@@ -143,17 +154,15 @@ impl Analyzer {
 /// inconclusive for another reason than the score.
 pub fn held_band(band: Band, score: f32, tried: &[Trial], calibration: &Calibration) -> (Band, f32, f32) {
     let mut scores: Vec<f32> = tried.iter().map(|t| t.score).chain([score]).collect();
-    scores.sort_by(f32::total_cmp);
-    let half = scores.len() / 2;
-    let median = if scores.len().is_multiple_of(2) { f32::midpoint(scores[half - 1], scores[half]) } else { scores[half] };
-    let middle = calibration.band(median);
+    let median = middle(&mut scores);
+    let of_median = calibration.band(median);
     let doubted = Claims::of(band, score) == Claims::Doubt;
-    let held = if band != calibration.band(score) || doubted && middle == Band::NoSign {
+    let held = if band != calibration.band(score) || doubted && of_median == Band::NoSign {
         Band::Inconclusive
     } else {
-        match (band >= Band::Signs, middle >= Band::Signs) {
-            (true, true) => band.min(middle),
-            (false, false) => middle,
+        match (band >= Band::Signs, of_median >= Band::Signs) {
+            (true, true) => band.min(of_median),
+            (false, false) => of_median,
             _ => Band::Inconclusive,
         }
     };

@@ -210,6 +210,10 @@ async fn ask(
                 ground::join(&mut logits, &artifact);
                 let mut masks = enlarge(&logits, n, m, side);
                 masks.iter_mut().zip(&made.named).for_each(|(mask, named)| ground::keep_to(mask, &sample.labels, *named));
+                if let Scope::Box([x, y, w, h]) = scope {
+                    let bounds = Mask::from_bbox(side, side, &BBox { x, y, w, h });
+                    masks.iter_mut().for_each(|mask| ground::keep_inside(mask, &bounds));
+                }
                 masks
             }
         }
@@ -287,7 +291,7 @@ fn asked(sample: &Sample, scope: Scope, labels: &[u8], side: usize) -> Option<As
         }
     };
     let shares = shares(labels, &mask);
-    Some(Asked { name: name.into(), mask: RegionMask::from_crop_mask(&mask.data, side), shares })
+    Some(Asked { name: name.into(), mask: RegionMask::from_crop_mask(&mask.data, side), shares, bounds: None })
 }
 
 /// A square of values in another size, nearest value. Shipped models see the crop as it is; only the small ones of tests differ.

@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, visible_alias = "data", required_unless_present = "forged")]
     pub faces: Option<PathBuf>,
     /// Judge pictures from elsewhere: a folder of photos as they were taken.
-    #[arg(long, requires = "forged", conflicts_with_all = ["faces", "html", "worst", "answers", "full"])]
+    #[arg(long, requires = "forged", conflicts_with_all = ["faces", "html", "worst", "answers", "scores", "full"])]
     pub untouched: Option<PathBuf>,
     /// And a folder of forged ones; its sub-folders are told apart.
     #[arg(long, requires = "untouched", conflicts_with = "faces")]
@@ -99,6 +99,10 @@ pub struct Args {
     /// Also write every answer's words into this file, a JSON object a line: image, task, place, text.
     #[arg(long)]
     pub answers: Option<PathBuf>,
+    /// Also write every image's scores into this file, a JSON object a line: image, forged, recipe, family, score, and, of the
+    /// images that --flip-every takes, those after the product's own savings and of the image as a JPEG.
+    #[arg(long)]
+    pub scores: Option<PathBuf>,
     /// Print JSON on one line (otherwise indented).
     #[arg(long)]
     pub json: bool,
@@ -128,7 +132,7 @@ impl Args {
     /// Whether image `index` takes a part that comes every n-th image.
     fn takes(&self, every: u64, index: u64) -> bool {
         let every = if every == 0 && self.full { self.explain_every.max(1) } else { every };
-        !self.scores_only && every > 0 && index.is_multiple_of(every)
+        every > 0 && index.is_multiple_of(every)
     }
 }
 
@@ -183,6 +187,10 @@ pub fn run(args: &Args) -> Result<()> {
             format!("{of}\n")
         };
         let all: String = outcomes.iter().flat_map(|o| o.answers.iter().map(move |a| line(o.index, a))).collect();
+        std::fs::write(path, all).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?;
+    }
+    if let Some(path) = &args.scores {
+        let all: String = outcomes.iter().map(|o| format!("{}\n", summary::scores(o))).collect();
         std::fs::write(path, all).map_err(|e| Error::Io(format!("{}: {e}", path.display())))?;
     }
     if let Some(dir) = &args.worst {

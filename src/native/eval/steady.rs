@@ -2,7 +2,7 @@
 //! ([`crate::analyze::spread`]) of the image and of that JPEG.
 
 use crate::analyze::Analyzer;
-use crate::analyze::report::Band;
+use crate::analyze::report::{Band, Trial};
 use crate::analyze::spread::Resave;
 use crate::error::Result;
 use crate::image::Rgb8;
@@ -10,13 +10,15 @@ use crate::model::vision::crops_to_tensor;
 use burn::tensor::Device;
 
 /// An image and its copy as a JPEG of quality 75.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Steady {
     /// Score and band of the copy, before any saving by the product.
     pub score: f32,
     pub band: Band,
     /// Bands as shown, of the image and of the copy.
     pub shown: [Band; 2],
+    /// Scores after each of the product's savings, in their order, of the image and of the copy.
+    pub tried: [Vec<f32>; 2],
 }
 
 impl Steady {
@@ -30,7 +32,8 @@ impl Steady {
         let side = analyzer.settings.model.enc_image;
         let evidence = analyzer.fifa.vision.encode(crops_to_tensor(&[&copy.data], side, &Device::flex()));
         let again = calibration.score(analyzer.verdict(&evidence, labels, None).await?.1.logit);
-        let shown = [analyzer.shown(pixels, labels, score).await?, analyzer.shown(&copy, labels, again).await?];
-        Ok(Self { score: again, band: calibration.band(again), shown })
+        let (first, second) = (analyzer.shown(pixels, labels, score).await?, analyzer.shown(&copy, labels, again).await?);
+        let scores = |trials: Vec<Trial>| trials.iter().map(|t| t.score).collect();
+        Ok(Self { score: again, band: calibration.band(again), shown: [first.0, second.0], tried: [scores(first.1), scores(second.1)] })
     }
 }

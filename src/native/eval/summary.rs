@@ -19,7 +19,7 @@ pub fn summary(all: &[Outcome], weights_sha256: &str, args: &Args) -> Value {
     }
     let loc = |place: Place| Value::from(grounded(&of(Task::Loc, place), false));
     let on_nothing: Vec<&Answered> = answers.iter().copied().filter(|a| a.place == Place::Box && !a.found).collect();
-    let jpeg: Vec<(&Outcome, Steady)> = all.iter().filter_map(|o| Some((o, o.jpeg?))).collect();
+    let jpeg: Vec<(&Outcome, &Steady)> = all.iter().filter_map(|o| Some((o, o.jpeg.as_ref()?))).collect();
     json!({
         "n_images": all.len(),
         "split": args.split,
@@ -48,8 +48,22 @@ pub fn summary(all: &[Outcome], weights_sha256: &str, args: &Args) -> Value {
     })
 }
 
+/// What one image scored, for plots and thresholds of one's own.
+pub fn scores(o: &Outcome) -> Value {
+    let family = |index: usize| Family::ALL.get(index).map_or("none", |f| f.id());
+    let mut all = json!({ "image": o.index, "forged": o.forged, "recipe": o.recipe, "family": family(o.family), "guessed": family(o.guessed),
+        "score": o.score, "band": o.band });
+    if let Some(again) = &o.jpeg {
+        let [tried, copy] = &again.tried;
+        all["shown"] = json!(again.shown[0]);
+        all["tried"] = json!(tried);
+        all["jpeg75"] = json!({ "score": again.score, "band": again.band, "shown": again.shown[1], "tried": copy });
+    }
+    all
+}
+
 /// Bands as the product shows them after its own savings, of the images that were judged so.
-fn shown(all: &[(&Outcome, Steady)]) -> Value {
+fn shown(all: &[(&Outcome, &Steady)]) -> Value {
     let share = |of: &dyn Fn(Band) -> bool, among: &dyn Fn(&Outcome) -> bool| {
         let group: Vec<Band> = all.iter().filter(|(o, _)| among(o)).map(|(_, s)| s.shown[0]).collect();
         metrics::rate(&group, |b| of(*b))
@@ -253,8 +267,8 @@ mod tests {
         ];
         all[1].answers = vec![answered(Task::Loc, Place::Image, &[], std::slice::from_ref(&left), false)];
         all[2].answers = vec![answered(Task::Loc, Place::Box, &[left], &[], true)];
-        all[2].jpeg = Some(Steady { score: 0.5, band: Band::Inconclusive, shown: [Band::Inconclusive; 2] });
-        all[3].jpeg = Some(Steady { score: 0.4, band: Band::Inconclusive, shown: [Band::Signs, Band::Inconclusive] });
+        all[2].jpeg = Some(Steady { score: 0.5, band: Band::Inconclusive, shown: [Band::Inconclusive; 2], tried: [vec![0.5], vec![0.4]] });
+        all[3].jpeg = Some(Steady { score: 0.4, band: Band::Inconclusive, shown: [Band::Signs, Band::Inconclusive], tried: [vec![], vec![]] });
         all
     }
 

@@ -38,8 +38,8 @@ pub fn write(dir: &Path, all: &[Outcome], sampler: &Sampler, count: usize) -> Re
         (
             "flipped",
             all.iter()
-                .filter_map(|o| Some((-f64::from((o.score - o.jpeg?.score).abs()), o)))
-                .filter(|(_, o)| o.jpeg.is_some_and(|j| j.band != o.band))
+                .filter_map(|o| Some((-f64::from((o.score - o.jpeg.as_ref()?.score).abs()), o)))
+                .filter(|(_, o)| o.jpeg.as_ref().is_some_and(|j| j.band != o.band))
                 .collect(),
         ),
     ];
@@ -74,7 +74,7 @@ pub fn write(dir: &Path, all: &[Outcome], sampler: &Sampler, count: usize) -> Re
 /// What is known of a case.
 fn caption(o: &Outcome, located: Option<f64>) -> String {
     let mut text = format!("{}: {}, score {:.2}", o.index, o.recipe, o.score);
-    if let Some(again) = o.jpeg {
+    if let Some(again) = &o.jpeg {
         let _ = write!(text, ", as a JPEG {:.2}", again.score);
     }
     if let (true, Some(iou)) = (o.forged, located) {
