@@ -180,6 +180,23 @@ fn a_figure_that_was_not_asked_for_is_null() {
 }
 
 #[test]
+fn every_score_can_be_had_and_some_with_their_savings() {
+    let file = folder("scores.jsonl");
+    let Some((_, report)) = eval(&["--scores-only", "--flip-every", "5", "--scores", file.to_str().unwrap()]) else { return };
+    let lines: Vec<Value> = std::fs::read_to_string(&file).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.iter().map(|l| l["image"].as_u64().unwrap()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    assert!(lines.iter().all(|l| l["score"].is_number() && l["forged"].is_boolean() && l["recipe"].is_string()));
+    let saved: Vec<&Value> = lines.iter().filter(|l| l["tried"].is_array()).collect();
+    assert_eq!((saved.len(), report["n_jpeg75"].as_u64()), (2, Some(2)));
+    let three = |v: &Value| v.as_array().is_some_and(|t| t.len() == 3 && t.iter().all(Value::is_number));
+    assert!(saved.iter().all(|l| three(&l["tried"]) && three(&l["jpeg75"]["tried"])), "{saved:?}");
+    // The image as a JPEG of quality 75 is the first of the product's savings, too.
+    assert!(saved.iter().all(|l| l["tried"][0] == l["jpeg75"]["score"]), "{saved:?}");
+    let flipped = saved.iter().filter(|l| l["shown"] != l["jpeg75"]["shown"]).count() as f64 / 2.0;
+    assert_eq!(report["band_flip_jpeg75"].as_f64(), Some(flipped));
+}
+
+#[test]
 fn the_recipes_kept_from_training_are_told_apart_by_themselves() {
     let Some((_, report)) = eval(&["--recipes", "unseen", "--scores-only"]) else { return };
     let kept: Vec<&str> = report["det"]["unseen"].as_array().unwrap().iter().filter_map(Value::as_str).collect();

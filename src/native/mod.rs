@@ -13,6 +13,7 @@ pub mod export;
 pub mod fict;
 pub mod files;
 pub mod legend;
+pub mod many;
 pub mod metrics;
 pub(crate) mod say;
 pub mod score;

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::fict::concepts;
 use crate::measure::norms::{self, Norm};
 use crate::measure::{Gauge, Measure};
+use crate::native::many::bar;
 use crate::native::say::say;
 use crate::text::Family;
 
@@ -196,7 +197,7 @@ fn probed(dir: &Path) -> Result<u8> {
 /// Medians and spreads of `count` untouched pictures, degraded as all are.
 fn table(sampler: &Sampler, count: u64, path: &Path) -> Result<()> {
     use rayon::prelude::*;
-    let bar = source::bar(count, "measuring");
+    let bar = bar(count, "measuring");
     let rows: Vec<Vec<(&'static str, Measure, f32)>> = (0..count)
         .into_par_iter()
         .map(|i| {

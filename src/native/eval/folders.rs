@@ -12,7 +12,7 @@ use crate::analyze::score::Scored;
 use crate::error::{Error, Result};
 use crate::face::Faces;
 use crate::native::analyze::load;
-use crate::native::annotate::dataset::source::{bar, files_of, tick};
+use crate::native::many::{bar, files_of, tick};
 use crate::native::metrics::{self, reliability};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

@@ -16,9 +16,9 @@ mod worst;
 
 use crate::error::{Error, Result};
 use crate::native::analyze::load;
-use crate::native::annotate::dataset::source::{bar, tick};
 use crate::native::annotate::nets::Borrow;
 use crate::native::annotate::{Pack, RecipeSet, Sampler, Split};
+use crate::native::many::{bar, tick};
 use crate::native::say::say;
 use judge::{Outcome, judge};
 use serde_json::Value;

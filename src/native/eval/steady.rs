@@ -6,8 +6,6 @@ use crate::analyze::report::{Band, Trial};
 use crate::analyze::spread::Resave;
 use crate::error::Result;
 use crate::image::Rgb8;
-use crate::model::vision::crops_to_tensor;
-use burn::tensor::Device;
 
 /// An image and its copy as a JPEG of quality 75.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,10 +27,10 @@ impl Steady {
     pub async fn of(analyzer: &Analyzer, pixels: &Rgb8, labels: &[u8], score: f32) -> Result<Self> {
         let calibration = &analyzer.settings.calibration;
         let copy = Resave::Jpeg75.apply(pixels)?;
-        let side = analyzer.settings.model.enc_image;
-        let evidence = analyzer.fifa.vision.encode(crops_to_tensor(&[&copy.data], side, &Device::flex()));
-        let again = calibration.score(analyzer.verdict(&evidence, labels, None).await?.1.logit);
-        let (first, second) = (analyzer.shown(pixels, labels, score).await?, analyzer.shown(&copy, labels, again).await?);
+        let first = analyzer.shown(pixels, labels, score).await?;
+        // The copy is one of the product's own savings.
+        let again = first.1.iter().find(|t| t.how == Resave::Jpeg75).map_or(score, |t| t.score);
+        let second = analyzer.shown(&copy, labels, again).await?;
         let scores = |trials: Vec<Trial>| trials.iter().map(|t| t.score).collect();
         Ok(Self { score: again, band: calibration.band(again), shown: [first.0, second.0], tried: [scores(first.1), scores(second.1)] })
     }

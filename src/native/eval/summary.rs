@@ -72,6 +72,8 @@ fn shown(all: &[(&Outcome, &Steady)]) -> Value {
         "false_alarm": share(&|b| b >= Band::Signs, &|o| !o.forged),
         "flagged_forged": share(&|b| b >= Band::Signs, &|o| o.forged),
         "inconclusive": share(&|b| b == Band::Inconclusive, &|_| true),
+        "no_sign_untouched": share(&|b| b == Band::NoSign, &|o| !o.forged),
+        "no_sign_forged": share(&|b| b == Band::NoSign, &|o| o.forged),
         "n": all.len(),
     })
 }
@@ -115,6 +117,8 @@ fn det(all: &[Outcome], args: &Args) -> Value {
         "false_alarm": share(&flagged, &|o| !o.forged),
         "flagged_forged": share(&flagged, &|o| o.forged),
         "inconclusive": share(&|o| o.band == Band::Inconclusive, &|_| true),
+        "no_sign_untouched": share(&|o| o.band == Band::NoSign, &|o| !o.forged),
+        "no_sign_forged": share(&|o| o.band == Band::NoSign, &|o| o.forged),
         "per_recipe": by(&|o| o.recipe),
         "per_family": by(&|o| Family::ALL.get(o.family).map_or("none", |f| f.id())),
         "per_degradation": per_degradation(all),
@@ -268,7 +272,8 @@ mod tests {
         all[1].answers = vec![answered(Task::Loc, Place::Image, &[], std::slice::from_ref(&left), false)];
         all[2].answers = vec![answered(Task::Loc, Place::Box, &[left], &[], true)];
         all[2].jpeg = Some(Steady { score: 0.5, band: Band::Inconclusive, shown: [Band::Inconclusive; 2], tried: [vec![0.5], vec![0.4]] });
-        all[3].jpeg = Some(Steady { score: 0.4, band: Band::Inconclusive, shown: [Band::Signs, Band::Inconclusive], tried: [vec![], vec![]] });
+        all[3].jpeg =
+            Some(Steady { score: 0.4, band: Band::Inconclusive, shown: [Band::Signs, Band::Inconclusive], tried: [vec![], vec![]] });
         all
     }
 
@@ -286,6 +291,9 @@ mod tests {
         near(&s["det"]["auc_unseen"], 0.5);
         near(&s["det"]["false_alarm"], 0.0);
         near(&s["det"]["flagged_forged"], 0.5);
+        near(&s["det"]["no_sign_untouched"], 0.5);
+        near(&s["det"]["no_sign_forged"], 0.5);
+        near(&s["shown"]["no_sign_untouched"], 0.0);
         near(&s["det"]["per_recipe"]["local_warp"]["auc"], 0.5);
         near(&s["det"]["per_recipe"]["part_blur"]["loc_miou_sym"], 1.0);
         assert_eq!((&s["det"]["per_degradation"]["jpeg"]["n"], &s["det"]["per_degradation"]["none"]["n"]), (&json!(3), &json!(1)));

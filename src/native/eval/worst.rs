@@ -30,11 +30,13 @@ figure { margin: 0 } img { width: 100%; height: auto; display: block } figcaptio
 /// [`Error::Io`]; those of the sampler, which makes the samples again.
 pub fn write(dir: &Path, all: &[Outcome], sampler: &Sampler, count: usize) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::Io(format!("{}: {e}", dir.display())))?;
-    let located = |o: &Outcome| o.answers.iter().find(|a| a.task == Task::Loc && a.place == Place::Image).map(|a| a.overlap.miou_sym());
+    let located = |o: &Outcome| location(o).map(|a| a.overlap.miou_sym());
+    let marks = |o: &Outcome| location(o).is_some_and(|a| a.overlap.predicted() > 0);
     let kinds: [(&str, Vec<(f64, &Outcome)>); 4] = [
         ("false_alarm", all.iter().filter(|o| !o.forged && o.band >= Band::Signs).map(|o| (-f64::from(o.score), o)).collect()),
         ("missed", all.iter().filter(|o| o.forged && o.band == Band::NoSign).map(|o| (f64::from(o.score), o)).collect()),
-        ("misplaced", all.iter().filter(|o| o.forged).filter_map(|o| Some((located(o)?, o))).filter(|o| o.0 < 0.5).collect()),
+        // Of those that mark something: what nothing was marked in is missed, or in doubt.
+        ("misplaced", all.iter().filter(|o| o.forged && marks(o)).filter_map(|o| Some((located(o)?, o))).filter(|o| o.0 < 0.5).collect()),
         (
             "flipped",
             all.iter()
@@ -51,7 +53,7 @@ pub fn write(dir: &Path, all: &[Outcome], sampler: &Sampler, count: usize) -> Re
         let _ = write!(sections, "<h2 id=\"{kind}\">{title}: {} of {found}, worst first</h2><section>", found.min(count));
         for (i, (_, o)) in cases.into_iter().take(count).enumerate() {
             let sample = sampler.sample(o.index)?;
-            let said = union(o.answers.iter().find(|a| a.task == Task::Loc && a.place == Place::Image), &sample.artifact)?;
+            let said = union(location(o), &sample.artifact)?;
             let name = format!("{kind}-{:03}-{}-{:.2}-{}.png", i + 1, o.index, o.score, o.recipe);
             write_png(&beside(&sample.image, &sample.artifact, &said), &dir.join(&name))?;
             let size = format!("width=\"{}\" height=\"{}\"", 2 * sample.image.width, sample.image.height);
@@ -69,6 +71,11 @@ pub fn write(dir: &Path, all: &[Outcome], sampler: &Sampler, count: usize) -> Re
          <p>Left the crop; right the changed pixels in blue, the predicted masks in red, both in violet.</p><nav>{contents}</nav>{sections}</html>\n"
     );
     std::fs::write(dir.join(PAGE), page).map_err(|e| Error::Io(format!("{}: {e}", dir.display())))
+}
+
+/// Where the whole image was said to be changed.
+fn location(o: &Outcome) -> Option<&Answered> {
+    o.answers.iter().find(|a| a.task == Task::Loc && a.place == Place::Image)
 }
 
 /// What is known of a case.

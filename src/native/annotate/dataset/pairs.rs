@@ -21,6 +21,7 @@ use crate::native::annotate::degrade::Degradation;
 use crate::native::annotate::pack::{Photo, Split};
 use crate::native::annotate::recipe::Family;
 use crate::native::annotate::sampler::Sample;
+use crate::native::many::bar;
 
 /// What became of the pairs.
 #[derive(Debug, Default)]
@@ -86,7 +87,7 @@ pub fn run(job: &Job) -> Result<Outcome> {
     };
     std::fs::create_dir_all(&job.out).map_err(|e| Error::Io(format!("{}: {e}", job.out.display())))?;
     run::agree(&job.out, &terms)?;
-    let bar = source::bar(names.len() as u64, "comparing pairs");
+    let bar = bar(names.len() as u64, "comparing pairs");
     let mut outcome = Outcome::default();
     for (k, chunk) in names.chunks((size / 2) as usize).enumerate() {
         let first = k as u64 * size;

@@ -13,6 +13,7 @@ use crate::native::annotate::nets::Nets;
 use crate::native::annotate::pack::Split;
 use crate::native::annotate::sampler::Sampler;
 use crate::native::annotate::set::RecipeSet;
+use crate::native::many::bar;
 
 /// What decides the bytes of a data set; kept in `run.json`, so that a run is gone on with only under the same terms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ pub fn run(job: &Job) -> Result<Done> {
     std::fs::create_dir_all(&job.out).map_err(|e| Error::Io(format!("{}: {e}", job.out.display())))?;
     agree(&job.out, &terms)?;
     let sampler = Sampler::over_all(Arc::new(source.pack), job.seed)?.with_set(job.set).with_nets(job.nets.clone()).with_side(job.side);
-    let bar = source::bar(to - from, "annotating");
+    let bar = bar(to - from, "annotating");
     let (mut made, mut kept) = (0, 0);
     let clock = std::time::Instant::now();
     for first in (from..to).step_by(size as usize) {

@@ -4,10 +4,9 @@
 //! a file, and splits follow the hash of the file's name (80 % train, 10 % val, 10 % test), so they do not depend on what else
 //! lies there.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::Device;
-use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -15,6 +14,7 @@ use crate::face::{FaceFinder, Faces};
 use crate::image;
 use crate::native::annotate::pack::{Pack, Photo, Split};
 use crate::native::files;
+use crate::native::many::{bar, files_of};
 use crate::weights::Vars;
 
 /// A usable pack and what was left out of it.
@@ -46,22 +46,6 @@ pub fn open(dir: &Path, weights: &Path, split: Option<Split>) -> Result<Source> 
     Ok(source)
 }
 
-/// A progress bar on standard error.
-pub fn bar(total: u64, what: &str) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(total).with_style(style).with_message(what.to_string())
-}
-
-/// One more is done. Where no bar is drawn (standard error is a file), a line says so at every twentieth part of the whole.
-pub fn tick(bar: &ProgressBar) {
-    bar.inc(1);
-    let (done, all) = (bar.position(), bar.length().unwrap_or_default());
-    if bar.is_hidden() && all >= 20 && done.is_multiple_of(all / 20) {
-        eprintln!("{done} of {all}");
-    }
-}
-
 /// A pack whose photos of the split were all decoded once: a broken file must not be found in the middle of a shard.
 fn pack(dir: &Path, split: Option<Split>) -> Result<Source> {
     let mut pack = Pack::open(dir)?;
@@ -86,26 +70,6 @@ fn pack(dir: &Path, split: Option<Split>) -> Result<Source> {
     }
     source.pack = pack;
     Ok(source)
-}
-
-/// Every file of a folder and its sub-folders, sorted by path; hidden ones are left out.
-///
-/// # Errors
-/// `io.failed` for a folder that cannot be listed.
-pub fn files_of(dir: &Path) -> Result<Vec<PathBuf>> {
-    let (mut out, mut open) = (Vec::new(), vec![dir.to_path_buf()]);
-    while let Some(at) = open.pop() {
-        let entries = std::fs::read_dir(&at).map_err(|e| Error::Io(format!("{}: {e}", at.display())))?;
-        for entry in entries {
-            let path = entry.map_err(|e| Error::Io(format!("{}: {e}", at.display())))?.path();
-            if path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')) {
-                continue;
-            }
-            if path.is_dir() { open.push(path) } else { out.push(path) }
-        }
-    }
-    out.sort();
-    Ok(out)
 }
 
 fn folder(dir: &Path, weights: &Path) -> Result<Source> {
@@ -177,18 +141,5 @@ mod tests {
         let share = |s| all.iter().filter(|&&x| x == s).count() as f32 / 2000.0;
         assert!((share(Split::Train) - 0.8).abs() < 0.04 && (share(Split::Val) - 0.1).abs() < 0.03);
         assert_eq!(split_of("photo7.jpg"), all[7]);
-    }
-
-    #[test]
-    fn files_are_sorted_and_hidden_ones_left_out() {
-        let dir = std::env::temp_dir().join(format!("facext-files-{}", std::process::id()));
-        std::fs::create_dir_all(dir.join("b")).unwrap();
-        for f in ["z.jpg", "b/a.jpg", ".hidden"] {
-            std::fs::write(dir.join(f), "x").unwrap();
-        }
-        let found = files_of(&dir).unwrap();
-        assert_eq!(found, [dir.join("b/a.jpg"), dir.join("z.jpg")]);
-        std::fs::remove_dir_all(&dir).unwrap();
-        assert!(files_of(&dir).is_err());
     }
 }

@@ -19,6 +19,7 @@ use crate::image::Mask;
 use crate::measure::{Finding, Gauge, Measure};
 use crate::native::annotate::talk::{Basis, Claim};
 use crate::native::annotate::{text, wording};
+use crate::native::many::bar;
 use crate::text::Family;
 
 /// Counts by basis: (confirmed, refuted).
@@ -45,7 +46,7 @@ impl Verdict {
 pub fn verify(dir: &Path) -> Result<Verdict> {
     let mut verdict = Verdict::default();
     let shards = shard::all(dir)?;
-    let bar = super::source::bar(shards.len() as u64, "checking shards");
+    let bar = bar(shards.len() as u64, "checking shards");
     for path in shards {
         let mut before: Option<(u64, Twin)> = None;
         shard::read(&path, |(record, png)| {
