@@ -85,12 +85,29 @@ function canvasOf(image: ImageData | null): HTMLCanvasElement {
   return canvas;
 }
 
-/** The number stands beside the mask, never on the evidence itself. */
-export function drawNumber(context: CanvasRenderingContext2D, [x, y]: Box, number: number, scale: number, unit: number): void {
-  const radius = 9 * unit;
+const RADIUS = 9;
+
+/**
+ * Where the numbers of masks stand, in canvas pixels: beside the mask, never on the evidence itself, and not on one another. Each takes the
+ * first free corner of its mask's box, from the upper left; where none is free, the one farthest from its neighbours.
+ */
+export function numberPlaces(boxes: Box[], [width, height]: Point, scale: number, unit: number): Point[] {
+  const radius = RADIUS * unit;
   const inside = (at: number, max: number) => Math.min(Math.max(at, radius + unit), max - radius - unit);
-  const left = inside(x * scale - radius * 0.9, context.canvas.width);
-  const top = inside(y * scale - radius * 0.9, context.canvas.height);
+  const taken: Point[] = [];
+  for (const [x, y, w, h] of boxes) {
+    const columns = [x * scale - radius * 0.9, (x + w) * scale + radius * 0.9];
+    const rows = [y * scale - radius * 0.9, (y + h) * scale + radius * 0.9];
+    const corners = rows.flatMap((top) => columns.map((left): Point => [inside(left, width), inside(top, height)]));
+    const room = ([left, top]: Point) => Math.min(...taken.map(([x, y]) => Math.hypot(left - x, top - y)), Infinity);
+    const roomy = (a: Point, b: Point) => (room(b) > room(a) ? b : a);
+    taken.push(corners.find((corner) => room(corner) >= 2 * radius) ?? corners.reduce(roomy));
+  }
+  return taken;
+}
+
+export function drawNumber(context: CanvasRenderingContext2D, [left, top]: Point, number: number, unit: number): void {
+  const radius = RADIUS * unit;
   const colour = PALETTE[(number - 1) % PALETTE.length]!;
   context.beginPath();
   context.arc(left, top, radius, 0, Math.PI * 2);

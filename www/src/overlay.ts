@@ -5,7 +5,7 @@
  * own hatch and a two-tone outline, and the one in focus is filled more strongly. A mask that the model itself trusts little is dimmed and
  * its outline is broken.
  */
-import { drawBox, drawDraft, drawFace, drawName, drawNumber, drawRing, layerOf, type Layer } from './overlay-draw';
+import { drawBox, drawDraft, drawFace, drawName, drawNumber, drawRing, layerOf, numberPlaces, type Layer } from './overlay-draw';
 import { PALETTE } from './palette';
 import type { Box, MaskOut } from './protocol';
 import type { Point } from './region';
@@ -104,7 +104,11 @@ export class Overlay {
     }
     scene.faces.forEach((face) => drawFace(context, face.box, scale, unit, face.name));
     if (scene.opacity > 0) {
-      for (const item of scene.masks) if (!scene.active || isActive(scene, item)) drawNumber(context, item.mask.bbox, item.number, scale, unit);
+      // Of all masks, so that no number moves when one is in focus.
+      const places = numberPlaces(scene.masks.map((item) => item.mask.bbox), [width, height], scale, unit);
+      scene.masks.forEach((item, i) => {
+        if (!scene.active || isActive(scene, item)) drawNumber(context, places[i]!, item.number, unit);
+      });
     }
     if (scene.box) drawBox(context, scene.box, scale, unit);
     else if (scene.region) {

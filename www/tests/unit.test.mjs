@@ -205,6 +205,21 @@ test('masks are encoded as pycocotools does, and on a finer photo each pixel has
   assert.deepEqual([...rasterise(fine, 3, 2).data], [...coarse.data]);
 });
 
+test('numbers of masks stand beside their mask, on the canvas, and not on one another', async () => {
+  const { numberPlaces } = await load('overlay-draw.ts');
+  const size = [800, 600];
+  const [alone] = numberPlaces([[100, 100, 50, 40]], size, 2, 1);
+  assert.ok(alone[0] < 200 && alone[1] < 200, 'the upper left corner');
+  const same = [[100, 100, 50, 40], [101, 99, 50, 40], [100, 100, 49, 41], [99, 100, 50, 40], [100, 101, 50, 40]];
+  const places = numberPlaces(same, size, 2, 1);
+  assert.deepEqual(places[0], alone);
+  const apart = (list) => Math.min(...list.flatMap(([x, y], i) => list.slice(i + 1).map(([u, v]) => Math.hypot(x - u, y - v))));
+  assert.ok(apart(places.slice(0, 4)) >= 18, `${places}`);
+  for (const [x, y] of [...places, ...numberPlaces([[0, 0, 400, 300], [-9, -9, 500, 400]], size, 2, 1)]) {
+    assert.ok(x >= 10 && y >= 10 && x <= 790 && y <= 590, `${x} ${y}`);
+  }
+});
+
 test('undo and redo of a region: modes, a part chosen twice, many small steps as one', async () => {
   const { History } = await load('region.ts');
   const history = new History();
