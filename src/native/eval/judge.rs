@@ -210,9 +210,8 @@ async fn ask(
                 ground::join(&mut logits, &artifact);
                 let mut masks = enlarge(&logits, n, m, side);
                 masks.iter_mut().zip(&made.named).for_each(|(mask, named)| ground::keep_to(mask, &sample.labels, *named));
-                if let Scope::Box([x, y, w, h]) = scope {
-                    let bounds = Mask::from_bbox(side, side, &BBox { x, y, w, h });
-                    masks.iter_mut().for_each(|mask| ground::keep_inside(mask, &bounds));
+                if let Some(bounds) = asked.as_ref().and_then(|a| a.bounds.as_ref()) {
+                    masks.iter_mut().for_each(|mask| ground::keep_inside(mask, bounds));
                 }
                 masks
             }
@@ -280,18 +279,22 @@ fn references(sample: &Sample, task: Task, scope: Scope, index: u64, args: &Args
     all
 }
 
-/// The region as the product would hand it over, in the model's frame of `side` px.
+/// The region as the product would hand it over, in the model's frame of `side` px; its bounds in the sample's, as answered masks are.
 fn asked(sample: &Sample, scope: Scope, labels: &[u8], side: usize) -> Option<Asked> {
-    let (name, mask) = match scope {
+    let own = sample.image.width;
+    let (name, mask, bounds) = match scope {
         Scope::Image => return None,
-        Scope::Region(id) => (fict::concept(id).map_or(id, |c| c.en), fict::mask_of(labels, fict::part_set(id).unwrap_or(0), side, side)),
-        Scope::Box(b) => {
-            let [x, y, w, h] = b.map(|v| v * side as f32 / sample.image.width as f32);
-            (THIS_REGION, Mask::from_bbox(side, side, &BBox { x, y, w, h }))
+        Scope::Region(id) => {
+            (fict::concept(id).map_or(id, |c| c.en), fict::mask_of(labels, fict::part_set(id).unwrap_or(0), side, side), None)
+        }
+        Scope::Box([x, y, w, h]) => {
+            let k = side as f32 / own as f32;
+            let scaled = BBox { x: x * k, y: y * k, w: w * k, h: h * k };
+            (THIS_REGION, Mask::from_bbox(side, side, &scaled), Some(Mask::from_bbox(own, own, &BBox { x, y, w, h })))
         }
     };
     let shares = shares(labels, &mask);
-    Some(Asked { name: name.into(), mask: RegionMask::from_crop_mask(&mask.data, side), shares, bounds: None })
+    Some(Asked { name: name.into(), mask: RegionMask::from_crop_mask(&mask.data, side), shares, bounds })
 }
 
 /// A square of values in another size, nearest value. Shipped models see the crop as it is; only the small ones of tests differ.
