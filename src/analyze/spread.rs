@@ -136,8 +136,8 @@ impl Analyzer {
     }
 }
 
-/// The middle of a few numbers, which are sorted for it: of an even number the mean of the two in the middle; 0 of none.
-pub fn middle(numbers: &mut [f32]) -> f32 {
+/// The median of a few numbers, which are sorted for it: of an even number the mean of the two in the middle; 0 of none.
+pub fn median(numbers: &mut [f32]) -> f32 {
     numbers.sort_by(f32::total_cmp);
     let half = numbers.len() / 2;
     match (numbers.get(half), numbers.len().is_multiple_of(2)) {
@@ -154,8 +154,7 @@ pub fn middle(numbers: &mut [f32]) -> f32 {
 /// inconclusive for another reason than the score.
 pub fn held_band(band: Band, score: f32, tried: &[Trial], calibration: &Calibration) -> (Band, f32, f32) {
     let mut scores: Vec<f32> = tried.iter().map(|t| t.score).chain([score]).collect();
-    let median = middle(&mut scores);
-    let of_median = calibration.band(median);
+    let of_median = calibration.band(median(&mut scores));
     let doubted = Claims::of(band, score) == Claims::Doubt;
     let held = if band != calibration.band(score) || doubted && of_median == Band::NoSign {
         Band::Inconclusive

@@ -7,7 +7,7 @@
 //! such a tail (the rate on others came out twice as high), so half of it is allowed.
 
 use crate::analyze::bands::Calibration;
-use crate::analyze::spread::{Resave, middle};
+use crate::analyze::spread::{Resave, median};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::vision::{Vision, crops_to_tensor};
@@ -20,8 +20,10 @@ use std::fs;
 /// Name of the result in the run's folder.
 pub const CALIBRATION_FILE: &str = "calibration.json";
 
-/// Share of untouched validation pictures that reach `signs`, and `strong_signs`.
-const UNTOUCHED_AT_SIGNS: (f64, f64) = (0.015, 0.005);
+/// Share of untouched validation pictures that reach `signs`.
+const UNTOUCHED_AT_SIGNS: f64 = 0.015;
+/// Share of them that reach `strong_signs`.
+const UNTOUCHED_AT_STRONG: f64 = 0.005;
 /// Share of forged ones that lie below `inconclusive`. With a tenth, the border lies where untouched pictures are densest: a quarter of
 /// them is left in doubt, and one more saving as a JPEG takes one picture in eight over it; with this, one in seven, and one in eleven
 /// (300 validation pictures).
@@ -77,15 +79,15 @@ pub fn fit(judged: &[Judged]) -> Calibration {
     }
     let base = Calibration { bias: (offset / slope) as f32, temperature: (1.0 / slope) as f32, ..Calibration::default() };
     let scores = |forged: bool| {
-        let shown = |j: &Judged| middle(&mut j.logits.iter().map(|l| base.score(*l)).collect::<Vec<_>>());
+        let shown = |j: &Judged| median(&mut j.logits.iter().map(|l| base.score(*l)).collect::<Vec<_>>());
         let mut s: Vec<f32> = judged.iter().filter(|j| j.forged == forged).map(shown).collect();
         s.sort_by(f32::total_cmp);
         s
     };
     let (clean, forged) = (scores(false), scores(true));
     let quantile = |s: &[f32], q: f64, or: f32| if s.is_empty() { or } else { s[((s.len() - 1) as f64 * q).ceil() as usize] };
-    let signs = quantile(&clean, 1.0 - UNTOUCHED_AT_SIGNS.0, base.signs_from).max(0.5);
-    let strong = quantile(&clean, 1.0 - UNTOUCHED_AT_SIGNS.1, base.strong_from).max(signs + 0.02).min(0.995);
+    let signs = quantile(&clean, 1.0 - UNTOUCHED_AT_SIGNS, base.signs_from).max(0.5);
+    let strong = quantile(&clean, 1.0 - UNTOUCHED_AT_STRONG, base.strong_from).max(signs + 0.02).min(0.995);
     let inconclusive = quantile(&forged, FORGED_AT_NO_SIGN, base.inconclusive_from).min(signs * 0.9);
     Calibration { signs_from: signs, strong_from: strong, inconclusive_from: inconclusive, ..base }
 }
