@@ -24,9 +24,9 @@ pub const CALIBRATION_FILE: &str = "calibration.json";
 const UNTOUCHED_AT_SIGNS: f64 = 0.015;
 /// Share of them that reach `strong_signs`.
 const UNTOUCHED_AT_STRONG: f64 = 0.005;
-/// Share of forged ones that lie below `inconclusive`. With a tenth, the border lies where untouched pictures are densest: a quarter of
-/// them is left in doubt, and one more saving as a JPEG takes one picture in eight over it; with this, one in seven, and one in eleven
-/// (300 validation pictures).
+/// Share of forged ones that lie below `inconclusive`. With a tenth the border lay where untouched pictures are densest, so that more of
+/// them were left in doubt and one more saving took more of them over it (`facext eval --flip-every 1 --scores FILE` gives what to choose
+/// it from); the price is forgeries that are called free of signs.
 const FORGED_AT_NO_SIGN: f64 = 0.15;
 
 /// What one picture gave.
