@@ -310,6 +310,12 @@ fn regions_by_name_by_box_and_by_mask() {
     let path = dir.join("mask.png");
     std::fs::write(&path, png::encode_mask(&drawn).unwrap()).unwrap();
     assert_eq!(ask(&["--mask", path.to_str().unwrap()]), boxed);
+    // What is marked ends at the sides of the box, unless all of it lies beside.
+    assert!(!boxed.masks.is_empty(), "{}", boxed.answer);
+    for mask in boxed.masks.iter().map(|m| m.rle.decode().unwrap()) {
+        let inside = mask.data.iter().zip(&drawn.data).filter(|(m, d)| **m != 0 && **d != 0).count();
+        assert!(inside == 0 || inside == mask.area(), "{inside} of {}", mask.area());
+    }
 
     let own = ask(&["--question", "What about the hair?"]);
     assert_ne!(own.answer, whole.answer, "the question changes nothing");
