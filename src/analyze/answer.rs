@@ -177,7 +177,7 @@ impl Analyzer {
             request,
             asked,
             claims: match asked {
-                Some(_) => Claims::of_part(verdict.region),
+                Some(_) => Claims::of_part(verdict.region.unwrap_or(f32::NAN), &self.settings.calibration.part),
                 None => Claims::of(self.settings.calibration.band(score), score),
             },
             family: verdict.family,

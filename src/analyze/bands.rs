@@ -20,12 +20,34 @@ pub struct Calibration {
     pub signs_from: f32,
     /// Scores from here are `strong_signs`.
     pub strong_from: f32,
+    /// Of an asked part, by its own score.
+    #[serde(default)]
+    pub part: PartLimits,
+}
+
+/// What may be said of an asked part by its own score, 0..1, which is the plain sigmoid of the decoder's logit: it ranks well, and by itself is
+/// too timid by far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PartLimits {
+    /// Scores below find no sign; from here no *clear* sign.
+    pub unclear_from: f32,
+    /// Scores from here find possible signs.
+    pub possible_from: f32,
+    /// Scores from here find signs.
+    pub signs_from: f32,
+}
+
+impl Default for PartLimits {
+    /// Unfitted.
+    fn default() -> Self {
+        Self { unclear_from: 0.3, possible_from: 0.5, signs_from: 0.6 }
+    }
 }
 
 impl Default for Calibration {
     /// Uncalibrated: the raw sigmoid, wide inconclusive band.
     fn default() -> Self {
-        Self { bias: 0.0, temperature: 1.0, inconclusive_from: 0.35, signs_from: 0.75, strong_from: 0.95 }
+        Self { bias: 0.0, temperature: 1.0, inconclusive_from: 0.35, signs_from: 0.75, strong_from: 0.95, part: PartLimits::default() }
     }
 }
 
@@ -58,6 +80,12 @@ mod tests {
         let c = Calibration::default();
         let bands = [-9.0, 0.0, 2.0, 9.0].map(|l| c.band(c.score(l)));
         assert_eq!(bands, [Band::NoSign, Band::Inconclusive, Band::Signs, Band::StrongSigns]);
+    }
+
+    #[test]
+    fn limits_of_parts_may_be_missing() {
+        let older = r#"{"bias":0.0,"temperature":1.0,"inconclusive_from":0.35,"signs_from":0.75,"strong_from":0.95}"#;
+        assert_eq!(serde_json::from_str::<Calibration>(older).unwrap(), Calibration::default());
     }
 
     #[test]

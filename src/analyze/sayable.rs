@@ -6,6 +6,7 @@
 //! Whether the whole face's answer may speak of signs is the calibrated score's to say, and so is the family that it may name. The
 //! sentences are the annotator's ([`crate::text::wording`], [`words`]), which the model was trained on.
 
+use crate::analyze::bands::PartLimits;
 use crate::analyze::named::named;
 use crate::analyze::region::Asked;
 use crate::analyze::report::Band;
@@ -19,7 +20,7 @@ use crate::text::own::is_outside;
 use crate::text::speech::{Name, Place, Speech};
 use crate::text::tokenizer::Tokenizer;
 use crate::text::wording::{
-    CHECKED, DOUBT, FOUND, LOOKED, NOT_CLEAR, NOT_FOUND, OUTSIDE_ANSWER, QUIET, family_hint, family_sentence, is_plural, listed,
+    CHECKED, DOUBT, FOUND, LOOKED, NOT_CLEAR, NOT_FOUND, OUTSIDE_ANSWER, POSSIBLE, QUIET, family_hint, family_sentence, is_plural, listed,
     usual as said_usual,
 };
 use crate::text::{Family, Task};
@@ -28,8 +29,7 @@ use crate::text::{Family, Task};
 const TRAITS: usize = 3;
 /// What an answer about the technique says where it names none.
 const NO_TECHNIQUE: &str = ", so no technique is named.";
-/// A region's score so near to one half leaves it to the language model whether signs are spoken of.
-const UNSURE: f32 = 0.1;
+
 /// What an answer about a face may rest on.
 pub struct Matter<'a> {
     /// What is asked.
@@ -59,19 +59,23 @@ pub enum Claims {
     NoClearSign,
     /// The same, and where to look all the same: the score leans to forged.
     Doubt,
+    /// That there may be signs.
+    Possible,
     /// That there are signs.
     Signs,
-    /// Signs or none: the model decides.
-    Either,
 }
 
 impl Claims {
-    /// Of a part of the face, by the region's own score (0..1): the decoder knows better than the words do, except near one half.
-    pub fn of_part(region: Option<f32>) -> Self {
-        match region {
-            Some(p) if p >= 0.5 + UNSURE => Self::Signs,
-            Some(p) if p < 0.5 - UNSURE => Self::NoSign,
-            _ => Self::Either,
+    /// Of a part of the face, by its own score, 0..1: the decoder knows better than the words do. A score that is no number claims nothing.
+    pub fn of_part(score: f32, limits: &PartLimits) -> Self {
+        if score >= limits.signs_from {
+            Self::Signs
+        } else if score >= limits.possible_from {
+            Self::Possible
+        } else if score < limits.unclear_from {
+            Self::NoSign
+        } else {
+            Self::NoClearSign
         }
     }
 
@@ -91,16 +95,17 @@ impl Claims {
         match self {
             Self::NoSign | Self::NoClearSign => &[],
             Self::Doubt => NOT_CLEAR,
-            Self::Signs | Self::Either => FOUND,
+            Self::Possible => POSSIBLE,
+            Self::Signs => FOUND,
         }
     }
 
     /// Openings of answers that deny and name none; none where an answer must not.
     fn denials(self) -> &'static [&'static str] {
         match self {
-            Self::NoSign | Self::Either => NOT_FOUND,
+            Self::NoSign => NOT_FOUND,
             Self::NoClearSign => NOT_CLEAR,
-            Self::Doubt | Self::Signs => &[],
+            Self::Doubt | Self::Possible | Self::Signs => &[],
         }
     }
 }
@@ -156,7 +161,7 @@ impl Matter<'_> {
         s.s.end(end);
         // What the score does not carry gets no name either.
         let doubt = self.claims == Claims::Doubt;
-        let family = if doubt { Family::Real } else { self.family };
+        let family = if self.claims == Claims::Signs { self.family } else { Family::Real };
         match self.request.task {
             Task::Det => s.join_all(&openings, ".", end),
             Task::Cls if doubt => s.join_all(&openings, NO_TECHNIQUE, end),
@@ -192,6 +197,8 @@ impl Matter<'_> {
     fn explained(&self, s: &mut Laid<'_>, from: Place, (doubt, family): (bool, Family), end: Place) -> Result<()> {
         let subjects = self.subjects(true);
         let whole = (1usize << subjects.len()) - 1;
+        // Of the forms for what has nothing to show only the first does not say that it was changed.
+        let unmeasured = if self.claims == Claims::Possible { &QUIET[..1] } else { &QUIET[..] };
         // Places by what was named on the way.
         let at: Vec<Place> = std::iter::once(from).chain((0..whole).map(|_| s.s.place())).collect();
         for said in 0..whole {
@@ -202,7 +209,7 @@ impl Matter<'_> {
             }
             if !doubt {
                 for count in 1..=quiet.len() {
-                    s.lists(at[said], &QUIET, (&subjects, &quiet), count, |named| at[said | named])?;
+                    s.lists(at[said], unmeasured, (&subjects, &quiet), count, |named| at[said | named])?;
                 }
             } else if loud.is_empty() {
                 s.lists(at[said], &DOUBT, (&subjects, &quiet), quiet.len(), |_| end)?;
@@ -494,7 +501,7 @@ mod tests {
     #[test]
     fn every_answer_is_whole_and_names_three_parts_at_most() {
         for task in Task::ALL {
-            for (answer, marks) in answers(task, Claims::Either, 3) {
+            for (answer, marks) in [Claims::NoSign, Claims::Possible, Claims::Signs].into_iter().flat_map(|c| answers(task, c, 3)) {
                 assert!(answer.ends_with('.') && !answer.contains("  ") && marks <= NAMES, "{answer}");
                 assert!(marks == 0 || task.has_masks(), "{answer}");
             }
@@ -517,10 +524,24 @@ mod tests {
 
     #[test]
     fn what_is_said_of_a_part_follows_its_own_score() {
-        let said = |p| answers(Task::Age, Claims::of_part(Some(p)), 5).into_iter().map(|a| claims_signs(&a.0)).collect::<Vec<_>>();
-        assert!(said(0.7).iter().all(|claims| *claims) && !said(0.3).contains(&true));
-        let near = said(0.52);
-        assert!(near.contains(&true) && near.contains(&false));
+        let limits = PartLimits { unclear_from: 0.2, possible_from: 0.4, signs_from: 0.6 };
+        for task in Task::ALL {
+            let said = |p| answers(task, Claims::of_part(p, &limits), 5);
+            let all = |p, how: &dyn Fn(&str) -> bool| {
+                said(p).iter().all(|(a, marks)| how(a) && (*marks > 0) == (claims_signs(a) && task.has_masks()))
+            };
+            assert!(all(0.7, &|a| claims_signs(a) && !a.contains("ossible") && !a.contains("may be")), "{task:?}");
+            // What is only possible names no technique, and says of nothing that it was changed.
+            assert!(
+                all(0.5, &|a| claims_signs(a)
+                    && (a.contains("Possible signs") || a.contains("may be signs"))
+                    && !a.contains("fits")
+                    && !a.contains("hange")),
+                "{task:?}"
+            );
+            assert!(all(0.3, &|a| a.contains("o clear sign")) && all(0.1, &|a| a.contains("o sign")), "{task:?}");
+            assert!(all(f32::NAN, &|a| a.contains("o clear sign")), "{task:?}");
+        }
     }
 
     #[test]

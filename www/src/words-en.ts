@@ -153,6 +153,7 @@ export const en = {
   limitsTitle: 'What this does not show',
   limits: [
     '“No sign found” does not mean that a photo is real. New and careful forgeries leave no trace that this model knows.',
+    'It did not learn from faces that a generator made from nothing: those it seldom recognises.',
     'Only faces are checked: not the background, the caption, the date or the place.',
     'Strong compression, filters, make-up, scans and small or blurred faces can mislead it, in both directions.',
     'Marked places show where the model found its evidence. They are pointers for your own eyes, not proof.',

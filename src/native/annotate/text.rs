@@ -221,7 +221,7 @@ pub(super) fn question(task: Task, scope: Scope, rng: &mut SmallRng) -> String {
 }
 
 /// Concepts to name with their target masks, most of the artifact first; empty when nothing was found in scope.
-pub(super) fn targets(sample: &Sample, scope: Scope) -> Vec<(&'static str, Mask)> {
+pub fn targets(sample: &Sample, scope: Scope) -> Vec<(&'static str, Mask)> {
     if !sample.is_fake() {
         return Vec::new();
     }

@@ -13,7 +13,7 @@ pub mod mobile_sam;
 pub mod smollm;
 pub mod torch;
 
-use crate::analyze::bands::Calibration;
+use crate::analyze::bands::{Calibration, PartLimits};
 use crate::analyze::{CONFIG_FILE, Settings, TOKENIZER_FILE};
 use crate::config::{ModelConfig, WEIGHTS_VERSION};
 use crate::error::{Error, Result, WeightsFault};
@@ -129,7 +129,10 @@ pub fn run(args: &Args) -> Result<()> {
     let calibration = match &args.calibration {
         Some(path) => serde_json::from_slice(&fs::read(path)?).map_err(|e| Error::Request(format!("{}: {e}", path.display())))?,
         // A model of random weights accuses whatever it sees, so that tests find masks in its answers.
-        None if args.preset == "tiny" => Calibration { bias: 4.0, ..Calibration::default() },
+        None if args.preset == "tiny" => {
+            let part = PartLimits { unclear_from: 0.0, possible_from: 0.0, signs_from: 0.0 };
+            Calibration { bias: 4.0, part, ..Calibration::default() }
+        }
         None => Calibration::default(),
     };
     if args.preset == "tiny" {

@@ -50,6 +50,16 @@ pub struct Setup<'a> {
     pub args: &'a Args,
 }
 
+/// Which hidden state of the language model chooses the concept of a `[SEG]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SegState {
+    /// The one that predicts it, which has read up to the end of the phrase: as LISA and GLaMM take it.
+    Predicting,
+    /// The one at the token itself, which has read it.
+    Token,
+}
+
 /// One question with what the vision half says about its crop.
 struct Turn {
     prompt: crate::text::template::Prompt,
@@ -104,7 +114,7 @@ pub fn train(setup: &Setup, vision: Vision, mut language: Language, device: &Dev
         let (mut words, mut segs) = (0.0, 0.0);
         for _ in 0..args.batch {
             let turn = turns.recv().map_err(|_| Error::Model("the sample threads ended".into()))??;
-            let (ce, seg) = loss(cfg, &language, &turn, device)?;
+            let (ce, seg) = loss(cfg, &language, &turn, args.seg_state, device)?;
             words += ce.clone().detach().into_scalar::<f32>() / args.batch as f32;
             segs += seg.clone().detach().into_scalar::<f32>() / args.batch as f32;
             total = total + (ce + seg) / args.batch as f32;
@@ -200,7 +210,7 @@ fn ask(qa: &Qa, sample: &Sample, side: usize, rng: &mut SmallRng) -> (String, Op
 }
 
 /// Cross-entropy of the answer's tokens and of the `[SEG]` concepts.
-fn loss(cfg: &ModelConfig, language: &Language, turn: &Turn, device: &Device) -> Result<(Tensor<1>, Tensor<1>)> {
+fn loss(cfg: &ModelConfig, language: &Language, turn: &Turn, seg_state: SegState, device: &Device) -> Result<(Tensor<1>, Tensor<1>)> {
     let (hidden, targets) = hidden(language, turn, device)?;
     let n = turn.answer.len();
     let logits = language.lm.logits(hidden.clone());
@@ -209,7 +219,7 @@ fn loss(cfg: &ModelConfig, language: &Language, turn: &Turn, device: &Device) ->
     let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [n]), device);
     let weight = Tensor::<1>::from_data(TensorData::new(token_weights(cfg, &turn.answer), [n]), device);
     let ce = weighted_cross_entropy(logits.reshape([n, vocabulary]), ids, weight);
-    let at = seg_positions(cfg, &turn.answer);
+    let at = seg_states(cfg, &turn.answer, seg_state);
     if at.is_empty() {
         return Ok((ce, Tensor::zeros([1], device)));
     }
@@ -266,10 +276,11 @@ fn hidden<'a>(language: &Language, turn: &'a Turn, device: &Device) -> Result<(T
     Ok((hidden.narrow(1, start, n), &turn.answer))
 }
 
-/// Positions of the answer that are `[SEG]`.
-fn seg_positions(cfg: &ModelConfig, answer: &[u32]) -> Vec<usize> {
-    // `[SEG]` is the first of the added tokens.
-    (0..answer.len()).filter(|i| answer[*i] == cfg.lm_vocab as u32).collect()
+/// Places, among the states that predict the answer's tokens, of those that choose a concept: one for each `[SEG]`.
+fn seg_states(cfg: &ModelConfig, answer: &[u32], which: SegState) -> Vec<usize> {
+    // `[SEG]` is the first of the added tokens. The state at a token predicts the one after it; an answer ends with a token of its own.
+    let further = usize::from(which == SegState::Token);
+    (0..answer.len()).filter(|i| answer[*i] == cfg.lm_vocab as u32).map(|i| (i + further).min(answer.len() - 1)).collect()
 }
 
 /// Loss and accuracy on validation persons: how often the first token of the answer (signs or none) and the
@@ -285,8 +296,8 @@ fn validate(setup: &Setup, vision: &Vision, tokenizer: &Tokenizer, language: &La
         let best = logits.clone().reshape([t, v]).argmax(1).into_data().iter::<i64>().collect::<Vec<_>>();
         right += best.iter().zip(targets).filter(|(a, b)| **a == i64::from(**b)).count();
         tokens += t;
-        total += loss(setup.cfg, language, &turn, &device)?.0.into_scalar::<f32>();
-        for (s, i) in seg_positions(setup.cfg, &turn.answer).into_iter().enumerate() {
+        total += loss(setup.cfg, language, &turn, setup.args.seg_state, &device)?.0.into_scalar::<f32>();
+        for (s, i) in seg_states(setup.cfg, &turn.answer, setup.args.seg_state).into_iter().enumerate() {
             let k = setup.cfg.dec_concepts;
             let choice = language.seg.choice(hidden.clone().narrow(1, i, 1).reshape([1, setup.cfg.lm_dim]));
             let chosen = choice.argmax(1).into_data().iter::<i64>().next().unwrap_or(0) as usize;
@@ -371,5 +382,19 @@ impl ModuleMapper for Restore {
             }
             None => param,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_at_a_token_is_the_one_that_predicts_what_follows_it() {
+        let cfg = ModelConfig::preset("tiny").unwrap();
+        let seg = cfg.lm_vocab as u32;
+        let answer = [5, seg, 7, seg, 9];
+        assert_eq!(seg_states(&cfg, &answer, SegState::Predicting), [1, 3]);
+        assert_eq!(seg_states(&cfg, &answer, SegState::Token), [2, 4]);
     }
 }

@@ -101,6 +101,9 @@ pub struct Args {
     /// words they stand for, unless the run's folder holds trained ones.
     #[arg(long)]
     pub go_on: bool,
+    /// Language stage, an ablation: which state chooses the concept of a `[SEG]`. What answers reads the first.
+    #[arg(long, value_enum, default_value = "predicting")]
+    pub seg_state: language::SegState,
     /// auto, cpu or gpu.
     #[arg(long, default_value = "cpu", value_parser = ["auto", "cpu", "gpu"])]
     pub device: String,
