@@ -16,7 +16,7 @@ use crate::face::Faces;
 use crate::image::{self, Rgb8};
 use crate::model::vision::crops_to_tensor;
 use crate::text::Family;
-use crate::text::wording::{FOUND, NOT_CLEAR, NOT_FOUND, POSSIBLE, family_hint, family_sentence};
+use crate::text::wording::{FOUND, NOT_CLEAR, NOT_FOUND, PERHAPS, POSSIBLE, family_hint, family_sentence};
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
@@ -185,7 +185,7 @@ fn widen(face: &mut FaceReport, tried: Vec<Trial>, calibration: &Calibration) ->
 }
 
 /// Opens the words of a face whose band moved with the form of their opening that says what the band says; signs that are only possible
-/// name no family. Words that open in another way, as to a question of one's own, stay.
+/// name no family and no change for certain. Words that open in another way, as to a question of one's own, stay.
 fn reopen(face: &mut FaceReport) {
     let Some(first) = face.spans.first_mut() else { return };
     let forms: Vec<(&str, &str)> = match face.band {
@@ -195,9 +195,13 @@ fn reopen(face: &mut FaceReport) {
     };
     let Some((from, to)) = forms.into_iter().find(|(from, _)| first.text.starts_with(from)) else { return };
     first.text.replace_range(..from.len(), to);
-    if POSSIBLE.contains(&to)
-        && let Some(last) = face.spans.last_mut()
-    {
+    if POSSIBLE.contains(&to) {
+        for span in face.spans.iter_mut().filter(|s| s.mask.is_none()) {
+            for (certain, perhaps) in PERHAPS {
+                span.text = span.text.replace(certain, perhaps);
+            }
+        }
+        let Some(last) = face.spans.last_mut() else { return };
         for words in Family::ALL.into_iter().flat_map(|f| [family_sentence(f), family_hint(f)]).filter(|w| !w.is_empty()) {
             if let Some(kept) = last.text.strip_suffix(words) {
                 last.text.truncate(kept.trim_end().len());
@@ -315,6 +319,16 @@ mod tests {
                 Signs,
                 &["There are signs of forgery. The", " nose", " has a red cast. This fits a face swap."],
                 "There are signs of forgery. The nose has a red cast. This fits a face swap.",
+            ),
+            (
+                Inconclusive,
+                &["There are signs of forgery. The change of the", " nose", " leaves nothing that can be measured."],
+                "There may be signs of forgery. Any change of the nose leaves nothing that can be measured.",
+            ),
+            (
+                Inconclusive,
+                &["Signs of forgery were found. The", " eyes", " were changed, but nothing measured there stands out."],
+                "Possible signs of forgery were found. The eyes were perhaps changed, but nothing measured there stands out.",
             ),
             (Inconclusive, &["That cannot be told from the face."], "That cannot be told from the face."),
         ] {

@@ -59,6 +59,9 @@ pub const QUIET: [&str; 3] = [
     "The change of {x} leaves nothing that can be measured.",
 ];
 
+/// What [`QUIET`] says for certain, and how it is said where signs are only possible.
+pub const PERHAPS: [(&str, &str); 2] = [(" changed, but nothing", " perhaps changed, but nothing"), ("The change of", "Any change of")];
+
 /// That traits are as untouched photos have them.
 pub const USUAL: [&str; 3] =
     ["In {t}, {x} {is} as usual.", "Measured of {x}: {t}; nothing stands out.", "The {t} of {x} {lie} within what untouched photos show."];

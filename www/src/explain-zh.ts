@@ -98,6 +98,8 @@ const TRAITS: Record<string, string> = {
 const MEASURED: [RegExp, string][] = [
   [/^In (?<x>the .+) no single measurement stands out$/, '{x}没有单项测量突出'],
   [/^(?<x>The .+) (?:was|were) changed, but nothing measured there stands out$/, '{x}被改动过，但那里的测量没有突出之处'],
+  [/^(?<x>The .+) (?:was|were) perhaps changed, but nothing measured there stands out$/, '{x}可能被改动过，但那里的测量没有突出之处'],
+  [/^Any change of (?<x>the .+) leaves nothing that can be measured$/, '{x}若有改动，也没有留下可测量的痕迹'],
   [/^The change of (?<x>the .+) leaves nothing that can be measured$/, '{x}的改动没有留下可测量的痕迹'],
   [/^If anything was altered, then (?<x>the .+)$/, '若有改动，应在{x}'],
   [/^In (?<t>[a-z, ]+?), (?<x>the .+) (?:is|are) as usual$/, '{x}的{t}一如平常'],

@@ -253,7 +253,7 @@ function forms() {
   return {
     found: [...strings(part('pub const FOUND', ';\n')), ...strings(part('pub const POSSIBLE', ';\n'))], not: [...strings(part('pub const NOT_FOUND', ';\n')), ...strings(part('pub const NOT_CLEAR', ';\n'))], checked: strings(part('pub const CHECKED', '];')),
     findings: strings(recipes.slice(recipes.indexOf('pub fn finding'))), measured: strings(words.slice(words.indexOf('pub fn finding'), words.indexOf('#[cfg(test)]'))),
-    doubts: strings(part('pub const DOUBT', '];')),
+    doubts: strings(part('pub const DOUBT', '];')), perhaps: strings(part('pub const PERHAPS', '];')),
     traits: [...new Set(strings(kinds.slice(kinds.indexOf('pub fn word'), kinds.indexOf('on_pixels'))))], outside: strings(part('pub const OUTSIDE_ANSWER', '];')),
     sentences: [...strings(part('pub fn family_sentence', '/// Short')), ...strings(part('pub fn family_hint', '/// Whether'))].filter(Boolean),
   };
@@ -263,7 +263,7 @@ test('every form of answer that the model was taught has a Chinese form with the
   if (!existsSync(join(WWW, '../src/text/wording.rs'))) return t.skip('skipped: src/ is not here');
   const { explainZh } = await load('explain-zh.ts');
   const regions = [['left_eyebrow', 'left eyebrow', '左眉'], ['nose', 'nose', '鼻子'], ['under', 'skin under the right eye', '右眼下方']].map(([id, en, zh]) => ({ id, en, zh, parent: null }));
-  const { found, not, checked, findings, sentences, measured, traits, outside, doubts } = forms();
+  const { found, not, checked, findings, sentences, measured, traits, outside, doubts, perhaps } = forms();
   assert.ok(found.length >= 4 && not.length >= 4 && checked.length >= 3 && findings.length >= 24 && sentences.length >= 8, 'did wording.rs change its form?');
   const latin = /[a-z]{2}/i;
   const say = (...pieces) => explainZh(pieces.map((p) => (Array.isArray(p) ? { text: p[0], mask: p[1] } : { text: p, mask: null })), regions);
@@ -283,6 +283,10 @@ test('every form of answer that the model was taught has a Chinese form with the
     plain(`In ${of} no single measurement stands out.`);
     plain(`The ${of.slice(4)} was changed, but nothing measured there stands out.`);
     plain(`The change of ${of} leaves nothing that can be measured.`);
+    // As they are said where signs are only possible.
+    assert.equal(perhaps.length, 4);
+    plain(`The ${of.slice(4)} was${perhaps[1]} measured there stands out.`);
+    plain(`${perhaps[3]} ${of} leaves nothing that can be measured.`);
     for (const form of doubts) plain(form.replace('{x}', of));
     for (const t of [what, 'grain']) {
       plain(`In ${t}, ${of} are as usual.`);
