@@ -3,7 +3,13 @@
 //! A photo that reaches somebody has been saved many times. A score that one more saving moves across the limit of a band says more
 //! about the file than about the face; the middle of four scores depends less on one saving. So the band becomes that of
 //! the middle, though never a stronger claim of signs than the words were written for; words about the whole face are then opened anew,
-//! so that they say what the band says. What is saved again is the crop that the model sees, not the file: the face alone, at the size at
+//! so that they say what the band says.
+//!
+//! A trap: to save a JPEG once more, in its quality and on its grid, changes next to nothing. A band that followed the saving at quality 75
+//! alone would seem never to move under a JPEG of that quality, as an evaluation of crops makes it; on another grid, where a photo's own
+//! lies, it moves more often than the middle of four.
+//!
+//! What is saved again is the crop that the model sees, not the file: the face alone, at the size at
 //! which it is judged.
 
 use crate::analyze::bands::Calibration;
