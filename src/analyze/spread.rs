@@ -7,7 +7,7 @@
 //!
 //! A trap: to save a JPEG once more, in its quality and on its grid, changes next to nothing. A band that followed the saving at quality 75
 //! alone would seem never to move under a JPEG of that quality, as an evaluation of crops makes it; on another grid, where a photo's own
-//! lies, it moves more often than the middle of four.
+//! lies, it moves as any single score does.
 //!
 //! What is saved again is the crop that the model sees, not the file: the face alone, at the size at
 //! which it is judged.
