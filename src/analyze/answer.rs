@@ -140,6 +140,10 @@ impl Analyzer {
                 band = Band::Inconclusive;
             }
         }
+        if request.has_region() && band == Band::NoSign && claims {
+            // A face of which a part may show signs is not free of them, whatever its own score is.
+            band = Band::Inconclusive;
+        }
         if band >= Band::Signs && named_family(&answer).is_some_and(|named| named != verdict.family) {
             warnings.push(OTHER_FAMILY.into());
         }
@@ -177,6 +181,8 @@ impl Analyzer {
             request,
             asked,
             claims: match asked {
+                // What shows no part of the face has nothing that could be named.
+                Some(a) if a.shares.iter().all(|s| *s <= 0.0) => Claims::NoClearSign,
                 Some(_) => Claims::of_part(verdict.region.unwrap_or(f32::NAN), &self.settings.calibration.part),
                 None => Claims::of(self.settings.calibration.band(score), score),
             },

@@ -25,8 +25,8 @@ pub struct Calibration {
     pub part: PartLimits,
 }
 
-/// What may be said of an asked part by its own score, 0..1, which is the plain sigmoid of the decoder's logit: it ranks well, and by itself is
-/// too timid by far.
+/// What may be said of an asked part by its own score, 0..1: the plain sigmoid of the decoder's logit, which is not calibrated. These limits
+/// are fitted to it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PartLimits {
     /// Scores below find no sign; from here no *clear* sign.

@@ -20,8 +20,8 @@ use crate::text::own::is_outside;
 use crate::text::speech::{Name, Place, Speech};
 use crate::text::tokenizer::Tokenizer;
 use crate::text::wording::{
-    CHECKED, DOUBT, FOUND, LOOKED, NOT_CLEAR, NOT_FOUND, OUTSIDE_ANSWER, POSSIBLE, QUIET, family_hint, family_sentence, is_plural, listed,
-    usual as said_usual,
+    CHECKED, DOUBT, FOUND, LOOKED, NOT_CLEAR, NOT_FOUND, OUTSIDE_ANSWER, PERHAPS, POSSIBLE, QUIET, family_hint, family_sentence, is_plural,
+    listed, usual as said_usual,
 };
 use crate::text::{Family, Task};
 
@@ -197,8 +197,9 @@ impl Matter<'_> {
     fn explained(&self, s: &mut Laid<'_>, from: Place, (doubt, family): (bool, Family), end: Place) -> Result<()> {
         let subjects = self.subjects(true);
         let whole = (1usize << subjects.len()) - 1;
-        // Of the forms for what has nothing to show only the first does not say that it was changed.
-        let unmeasured = if self.claims == Claims::Possible { &QUIET[..1] } else { &QUIET[..] };
+        // What is only possible is not called changed.
+        let certain = |form: &str| PERHAPS.iter().any(|(certain, _)| form.contains(certain));
+        let unmeasured: Vec<&str> = QUIET.into_iter().filter(|form| self.claims != Claims::Possible || !certain(form)).collect();
         // Places by what was named on the way.
         let at: Vec<Place> = std::iter::once(from).chain((0..whole).map(|_| s.s.place())).collect();
         for said in 0..whole {
@@ -209,7 +210,7 @@ impl Matter<'_> {
             }
             if !doubt {
                 for count in 1..=quiet.len() {
-                    s.lists(at[said], unmeasured, (&subjects, &quiet), count, |named| at[said | named])?;
+                    s.lists(at[said], &unmeasured, (&subjects, &quiet), count, |named| at[said | named])?;
                 }
             } else if loud.is_empty() {
                 s.lists(at[said], &DOUBT, (&subjects, &quiet), quiet.len(), |_| end)?;
@@ -459,12 +460,17 @@ mod tests {
 
     /// Answers of a model that chooses at random, about a face whose left cheek was made smooth.
     fn answers(task: Task, claims: Claims, seed: u64) -> Vec<(String, usize)> {
+        answers_about(true, task, claims, seed)
+    }
+
+    /// The same; if not `smooth`, the left cheek is marked and nothing there stands out.
+    fn answers_about(smooth: bool, task: Task, claims: Claims, seed: u64) -> Vec<(String, usize)> {
         let (t, side) = (bytes_only(), 448);
         let mesh = mean_mesh(side as f32);
         let labels = fict::part_labels(&mesh, side, side);
         let artifact = fict::mask_of(&labels, fict::part_set("left_cheek").unwrap(), side, side);
         let mut rng = SmallRng::seed_from_u64(seed);
-        let grain = |i: usize, rng: &mut SmallRng| [if artifact.data[i] == 1 { 120 } else { 106 + rng.random_range(0..28u8) }; 3];
+        let grain = |i: usize, rng: &mut SmallRng| [if smooth && artifact.data[i] == 1 { 120 } else { 106 + rng.random_range(0..28u8) }; 3];
         let image = Rgb8 { width: side, height: side, data: (0..side * side).flat_map(|i| grain(i, &mut rng)).collect() };
         let gauge = Gauge::new(&image, &labels, &mesh, None);
         let presence: Vec<f32> = fict::parts().map(|c| if c.id == "left_cheek" { 0.9 } else { 0.2 }).collect();
@@ -531,7 +537,7 @@ mod tests {
                 said(p).iter().all(|(a, marks)| how(a) && (*marks > 0) == (claims_signs(a) && task.has_masks()))
             };
             assert!(all(0.7, &|a| claims_signs(a) && !a.contains("ossible") && !a.contains("may be")), "{task:?}");
-            // What is only possible names no technique, and says of nothing that it was changed.
+            // What is only possible names no technique.
             assert!(
                 all(0.5, &|a| claims_signs(a)
                     && (a.contains("Possible signs") || a.contains("may be signs"))
@@ -542,6 +548,13 @@ mod tests {
             assert!(all(0.3, &|a| a.contains("o clear sign")) && all(0.1, &|a| a.contains("o sign")), "{task:?}");
             assert!(all(f32::NAN, &|a| a.contains("o clear sign")), "{task:?}");
         }
+    }
+
+    #[test]
+    fn what_is_only_possible_is_not_called_changed() {
+        let said = |claims| answers_about(false, Task::Age, claims, 9);
+        assert!(said(Claims::Possible).iter().all(|(a, _)| a.contains("no single measurement") && !a.contains("hange")));
+        assert!(said(Claims::Signs).iter().any(|(a, _)| a.contains("hange")));
     }
 
     #[test]

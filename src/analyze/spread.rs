@@ -5,13 +5,11 @@
 //! the middle, though never a stronger claim of signs than the words were written for; words about the whole face are then opened anew,
 //! so that they say what the band says.
 //!
-//! A trap: to save a JPEG once more, in its quality and on its grid, changes next to nothing. A band that followed the saving at quality 75
-//! alone would seem never to move under a JPEG of that quality, as an evaluation of crops makes it; on another grid, where a photo's own
-//! lies, it moves as any single score does.
-//!
-//! What is saved again is the crop that the model sees, not the file: the face alone, at the size at
-//! which it is judged.
+//! What is saved again is the crop that the model sees, not the file: the face alone, at the size at which it is judged. Trap: to save a
+//! JPEG once more, in its quality and on its grid, changes next to nothing. A band that followed the saving at quality 75 alone would seem
+//! never to move under such a copy in an evaluation, whose copies lie on the crop's grid; a photo's own grid is another.
 
+use crate::analyze::answer::claims_signs;
 use crate::analyze::bands::Calibration;
 use crate::analyze::report::{Band, FaceReport, Report, Spread, Trial};
 use crate::analyze::request::{Event, Listener, Stage};
@@ -177,8 +175,8 @@ pub fn held_band(band: Band, score: f32, tried: &[Trial], calibration: &Calibrat
 /// Gives a face its spread; true if its band moved.
 fn widen(face: &mut FaceReport, tried: Vec<Trial>, calibration: &Calibration) -> bool {
     let (mut band, low, high) = held_band(face.band, face.score, &tried, calibration);
-    if band == Band::NoSign && !face.masks.is_empty() {
-        // An answer about a part may mark it, whatever the score of the whole face is.
+    if band == Band::NoSign && (!face.masks.is_empty() || claims_signs(&face.answer)) {
+        // An answer about a part may find signs there, whatever the score of the whole face is.
         band = Band::Inconclusive;
     }
     let moved = band != face.band;
@@ -297,9 +295,14 @@ mod tests {
         let tried = [0.1, 0.1, 0.1].map(|score| Trial { how: Resave::Jpeg75, score, band: calibration.band(score) });
         let rle = Rle::encode(&Mask::new(3, 3));
         let mask = MaskReport { concept: None, bbox: face(0.0, Band::NoSign).bbox, rle, quality: 0.5, measured: vec![] };
-        let mut marked = FaceReport { masks: vec![mask], ..face(0.4, Band::Inconclusive) };
-        assert!(!widen(&mut marked, tried.to_vec(), &calibration));
-        assert_eq!(marked.band, Band::Inconclusive);
+        let marked = FaceReport { masks: vec![mask], ..face(0.4, Band::Inconclusive) };
+        let told = FaceReport { answer: "There may be signs of forgery. The nose looks blurred.".into(), ..face(0.4, Band::Inconclusive) };
+        for mut about_a_part in [marked, told] {
+            assert!(!widen(&mut about_a_part, tried.to_vec(), &calibration));
+            assert_eq!(about_a_part.band, Band::Inconclusive);
+        }
+        let mut denied = FaceReport { answer: "There is no clear sign of forgery.".into(), ..face(0.4, Band::Inconclusive) };
+        assert!(widen(&mut denied, tried.to_vec(), &calibration) && denied.band == Band::NoSign);
     }
 
     /// Spans by alternating between text and phrase.

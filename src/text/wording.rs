@@ -10,9 +10,9 @@ use super::Family;
 pub const FOUND: &[&str] = &["Signs of forgery were found", "There are signs of forgery"];
 /// Opening of an answer that found nothing.
 pub const NOT_FOUND: &[&str] = &["No sign of forgery was found", "There is no sign of forgery"];
-/// The same where the score is inconclusive: it does not clear the face. Each weakens the one in the same place of [`NOT_FOUND`].
+/// The same where the score is inconclusive: it clears neither the face nor the part. Each weakens the one in the same place of [`NOT_FOUND`].
 pub const NOT_CLEAR: &[&str] = &["No clear sign of forgery was found", "There is no clear sign of forgery"];
-/// Openings of [`FOUND`], in its order, where the claim turned out not to be steady.
+/// Openings of [`FOUND`], in its order, where the claim turned out not to be steady, and of a part whose score leaves it possible only.
 pub const POSSIBLE: &[&str] = &["Possible signs of forgery were found", "There may be signs of forgery"];
 
 /// Names, after [`NOT_CLEAR`], where to look where the score leans to forged and does not carry a claim. Like [`QUIET`], `{x}` is a subject.

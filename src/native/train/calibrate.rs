@@ -39,11 +39,11 @@ const UNTOUCHED_AT_STRONG: f64 = 0.005;
 /// them were left in doubt and one more saving took more of them over it (`facext eval --flip-every 1 --scores FILE` gives what to choose
 /// it from); the price is forgeries that are called free of signs.
 const FORGED_AT_NO_SIGN: f64 = 0.15;
-/// Share of questions about a part with nothing in it that may be told of signs.
+/// Share of asked parts with nothing in them of which signs are spoken.
 const FREE_AT_SIGNS: f64 = 0.025;
-/// Share of them that may be told of possible ones, or of signs. Aimed at is a tenth; a little less, as for faces.
+/// Share of them of which signs or possible signs are spoken. Aimed at is a tenth; a little less, as for faces.
 const FREE_AT_POSSIBLE: f64 = 0.085;
-/// Share of questions about a changed part that may be told of no sign.
+/// Share of changed parts that are said to show no sign.
 const CHANGED_AT_NO_SIGN: f64 = 0.15;
 
 /// What one picture gave.
@@ -85,7 +85,7 @@ pub fn run(cfg: &ModelConfig, vision: &Vision, val: &Sampler, args: &Args) -> Re
     Ok(())
 }
 
-/// Two parts by name and two boxes that one might ask about, as far as they can be answered, and whether something was changed there.
+/// Two draws of a part by name and two of a box, as far as they can be answered, and whether something was changed there. A part may come twice.
 fn asked(sample: &Sample, side: usize, index: u64) -> Vec<(RegionMask, bool)> {
     let mut rng = SmallRng::seed_from_u64(index);
     let draws =
@@ -137,8 +137,9 @@ fn part_limits(judged: &[Judged]) -> PartLimits {
         s
     };
     let (free, changed, base) = (scores(false), scores(true), PartLimits::default());
-    let signs_from = quantile(&free, 1.0 - FREE_AT_SIGNS, base.signs_from);
-    let possible_from = quantile(&free, 1.0 - FREE_AT_POSSIBLE, base.possible_from).min(signs_from);
+    // A small or easy run must not put the limits where nothing speaks for signs.
+    let signs_from = quantile(&free, 1.0 - FREE_AT_SIGNS, base.signs_from).max(0.5);
+    let possible_from = quantile(&free, 1.0 - FREE_AT_POSSIBLE, base.possible_from).clamp(0.2, signs_from);
     PartLimits { unclear_from: quantile(&changed, CHANGED_AT_NO_SIGN, base.unclear_from).min(possible_from), possible_from, signs_from }
 }
 
@@ -170,11 +171,14 @@ mod tests {
 
     #[test]
     fn limits_of_parts_lie_where_few_free_ones_reach() {
-        // Free parts score evenly up to 0.5, changed ones between 0.2 and 1.
-        let part = |i: usize| if i.is_multiple_of(2) { (i as f32 / 2000.0, false) } else { (0.2 + i as f32 / 1250.0, true) };
+        // Free parts score evenly up to 0.8, changed ones between 0.2 and 1.
+        let part = |i: usize| if i.is_multiple_of(2) { (i as f32 / 1250.0, false) } else { (0.2 + i as f32 / 1250.0, true) };
         let parts = (0..1000).map(part).collect();
         let c = part_limits(&[Judged { logits: vec![], forged: false, parts }]);
         let near = |a: f32, b: f32| (a - b).abs() < 5e-3;
-        assert!(near(c.signs_from, 0.4875) && near(c.possible_from, 0.4575) && near(c.unclear_from, 0.32), "{c:?}");
+        assert!(near(c.signs_from, 0.78) && near(c.possible_from, 0.732) && near(c.unclear_from, 0.32), "{c:?}");
+        let easy = (0..100).map(|i| (f32::from(u8::from(i % 2 == 1)), i % 2 == 1)).collect();
+        let c = part_limits(&[Judged { logits: vec![], forged: false, parts: easy }]);
+        assert_eq!((c.unclear_from, c.possible_from, c.signs_from), (0.2, 0.2, 0.5));
     }
 }

@@ -101,7 +101,7 @@ pub struct Args {
     /// words they stand for, unless the run's folder holds trained ones.
     #[arg(long)]
     pub go_on: bool,
-    /// Language stage, an ablation: which state chooses the concept of a `[SEG]`. What answers reads the first.
+    /// Language stage, an ablation: which state chooses the concept of a `[SEG]`. Answers read `predicting`: weights of the other are for comparison alone.
     #[arg(long, value_enum, default_value = "predicting")]
     pub seg_state: language::SegState,
     /// auto, cpu or gpu.
