@@ -287,6 +287,7 @@ fn args(out: &Path, steps: usize) -> Args {
         repeat: 0,
         without: vec![],
         go_on: false,
+        seg_state: facext::native::train::language::SegState::Predicting,
         device: "cpu".into(),
     }
 }
