@@ -306,7 +306,7 @@ fn validate(setup: &Setup, vision: &Vision, tokenizer: &Tokenizer, language: &La
         }
     }
     Ok(format!(
-        "answer loss {:.4} token accuracy {:.4} seg concept accuracy {:.4} n {n}",
+        "answer loss {:.4} token accuracy {:.4} seg concept accuracy {:.4} of {segs} n {n}",
         total / n as f32,
         right as f32 / tokens.max(1) as f32,
         seg_right as f32 / segs.max(1) as f32
