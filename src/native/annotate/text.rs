@@ -12,7 +12,7 @@ use super::pixels::{Rect, between, chance, weighted};
 use super::sampler::Sample;
 use super::wording as words;
 use crate::fict::{self, FACE, Set, lift};
-use crate::image::Mask;
+use crate::image::{BBox, Mask};
 
 /// Most phrases (and masks) of one answer.
 pub const MAX_PHRASES: usize = 3;
@@ -55,6 +55,18 @@ pub enum Scope {
     Region(&'static str),
     /// `[x, y, w, h]` in pixels of the crop; the question holds `<bbox>` once.
     Box([f32; 4]),
+}
+
+impl Scope {
+    /// The pixels of the crop that a question looks at; `None` for the whole of it.
+    pub fn mask(self, sample: &Sample) -> Option<Mask> {
+        let side = sample.image.width;
+        match self {
+            Self::Image => None,
+            Self::Region(id) => Some(fict::mask_of(&sample.labels, fict::part_set(id).unwrap_or(0), side, side)),
+            Self::Box([x, y, w, h]) => Some(Mask::from_bbox(side, side, &BBox { x, y, w, h })),
+        }
+    }
 }
 
 /// Grounded text with its targets.

@@ -13,8 +13,6 @@ use crate::analyze::bands::{Calibration, PartLimits};
 use crate::analyze::spread::{Resave, median};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::fict;
-use crate::image::{BBox, Mask};
 use crate::model::region::RegionMask;
 use crate::model::tasks::Evidence;
 use crate::model::vision::{Vision, crops_to_tensor};
@@ -91,13 +89,8 @@ fn asked(sample: &Sample, side: usize, index: u64) -> Vec<(RegionMask, bool)> {
     let draws =
         (0..2).flat_map(|_| [text::draw_region(sample, &mut rng).map(Scope::Region), text::draw_box(sample, &mut rng).map(Scope::Box)]);
     let scopes: Vec<Scope> = draws.flatten().filter(|scope| is_clear(sample, *scope)).collect();
-    let mask = |scope: &Scope| match scope {
-        Scope::Image => None,
-        Scope::Region(id) => Some(fict::mask_of(&sample.labels, fict::part_set(id)?, side, side)),
-        Scope::Box([x, y, w, h]) => Some(Mask::from_bbox(side, side, &BBox { x: *x, y: *y, w: *w, h: *h })),
-    };
     let changed = |scope: Scope| !text::targets(sample, scope).is_empty();
-    scopes.into_iter().filter_map(|scope| Some((RegionMask::from_crop_mask(&mask(&scope)?.data, side), changed(scope)))).collect()
+    scopes.into_iter().filter_map(|scope| Some((RegionMask::from_crop_mask(&scope.mask(sample)?.data, side), changed(scope)))).collect()
 }
 
 /// Temperature and bias by gradient descent, thresholds by quantiles.

@@ -188,25 +188,17 @@ fn ask(qa: &Qa, sample: &Sample, side: usize, rng: &mut SmallRng) -> (String, Op
         text::Task::Toe => Task::Toe,
     };
     let own = rng.random_bool(0.4);
-    match qa.scope {
-        Scope::Image => (if own { task.question(None) } else { qa.question.clone() }, None),
-        Scope::Region(id) => {
-            let set = fict::part_set(id).unwrap_or(0);
-            let mask: Vec<u8> = sample.labels.iter().map(|l| u8::from(*l < 128 && set >> l & 1 == 1)).collect();
-            let name = fict::concept(id).map_or(id, |c| c.en);
-            (if own { task.question(Some(name)) } else { qa.question.clone() }, Some(RegionMask::from_crop_mask(&mask, side)))
+    let region = qa.scope.mask(sample).map(|mask| RegionMask::from_crop_mask(&mask.data, side));
+    let question = match qa.scope {
+        Scope::Image if own => task.question(None),
+        Scope::Region(id) if own => task.question(Some(fict::concept(id).map_or(id, |c| c.en))),
+        Scope::Box(_) if own => task.question(Some(THIS_REGION)),
+        Scope::Box(_) => {
+            qa.question.replace("the region <bbox>", THIS_REGION).replace("part <bbox>", "part").replace("<bbox>", THIS_REGION)
         }
-        Scope::Box([x, y, w, h]) => {
-            let mask: Vec<u8> = (0..side * side)
-                .map(|i| {
-                    let (px, py) = ((i % side) as f32 + 0.5, (i / side) as f32 + 0.5);
-                    u8::from(px >= x && px < x + w && py >= y && py < y + h)
-                })
-                .collect();
-            let text = qa.question.replace("the region <bbox>", THIS_REGION).replace("part <bbox>", "part").replace("<bbox>", THIS_REGION);
-            (if own { task.question(Some(THIS_REGION)) } else { text }, Some(RegionMask::from_crop_mask(&mask, side)))
-        }
-    }
+        _ => qa.question.clone(),
+    };
+    (question, region)
 }
 
 /// Cross-entropy of the answer's tokens and of the `[SEG]` concepts.
